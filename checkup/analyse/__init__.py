@@ -1,0 +1,5 @@
+"""From snapshots to an assessment. Pure: no socket, no clock, no store."""
+
+from checkup.analyse.assess import Evidence, assess
+
+__all__ = ["Evidence", "assess"]

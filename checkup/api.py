@@ -1,0 +1,463 @@
+"""The only module a probe imports: facts, results, sections and probes.
+
+A probe is a value. A loader finds it, so a probe's file has no decorator, no registration and no
+side effect. See docs/writing-a-probe.md for a walk through one file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+API_VERSION = 1
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+Declared = int | str | tuple[str, ...]
+F = TypeVar("F")
+L = TypeVar("L")
+
+
+# --- qualities and errors ---------------------------------------------------------------------
+
+
+class Quality(StrEnum):
+    """How good one section's facts are. A probe may say `Passed` only on `OK`."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    DENIED = "denied"
+    FILTERED = "filtered"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    ABSENT = "absent"
+    BAD_OUTPUT = "bad_output"
+    UNREACHABLE = "unreachable"
+
+
+class ErrorClass(StrEnum):
+    """Why something could not be examined. Stable: report, exit status and JSON use these words."""
+
+    UNREACHABLE = "unreachable"
+    TLS = "tls"
+    HOST_KEY = "host_key"
+    IDENTITY = "identity"
+    AUTH = "auth"
+    DENIED = "denied"
+    DISABLED = "disabled"
+    QUOTA = "quota"
+    TIMEOUT = "timeout"
+    DROPPED = "dropped"
+    BLOCKED_BY_AV = "blocked_by_av"
+    CONSTRAINED = "constrained"
+    BAD_OUTPUT = "bad_output"
+    UNSUPPORTED = "unsupported"
+    PROTOCOL = "protocol"
+    OPTED_OUT = "opted_out"
+
+
+class Visit(StrEnum):
+    """The contractual check-ups, and the run that closes none of them."""
+
+    THIRTY_DAY = "30-day"
+    SIX_MONTH = "six-month"
+    TUNE_UP = "tune-up"
+    INTERIM = "interim"
+
+
+ALL_VISITS = frozenset(Visit)
+
+
+# --- typed values -----------------------------------------------------------------------------
+# A result never carries a formatted string: the report formats, translates and rewords later.
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    value: int
+    kind: Literal["bytes"] = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A share of a whole; 0.25 is printed as 25 %."""
+
+    value: float
+    kind: Literal["ratio"] = "ratio"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A plain number; `unit` is what a reader sees after it ("per core", "errors/day")."""
+
+    value: float
+    unit: str = ""
+    kind: Literal["number"] = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds."""
+
+    value: float
+    kind: Literal["duration"] = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment, time zone included; printed in the site's own zone."""
+
+    value: datetime
+    kind: Literal["instant"] = "instant"
+
+    def __post_init__(self) -> None:
+        if self.value.tzinfo is None:
+            raise ValueError("an Instant needs a time zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    value: str
+    kind: Literal["text"] = "text"
+
+
+Value = Bytes | Ratio | Number | Duration | Instant | Text
+Measured = Bytes | Ratio | Number | Duration
+
+
+# --- results ----------------------------------------------------------------------------------
+
+
+class Impact(StrEnum):
+    """What the client loses. The priority is made from it elsewhere, never by a probe."""
+
+    DOWN = "down"
+    MAJOR = "major"
+    LIMITED = "limited"
+    NOTE = "note"
+
+
+class When(StrEnum):
+    NOW = "now"
+    BEFORE_NEXT_VISIT = "before-next-visit"
+    LATER = "later"
+
+
+class Worse(StrEnum):
+    """The direction in which a measured value gets worse."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+RECOVERABILITY = "recoverability"
+SUPPORTABILITY = "supportability"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """Something wrong or risky.
+
+    `item` is a stable key within the target ("" for the target as a whole): the finding's identity
+    is (site, target, probe, item), never its wording. `message` names one of the probe's message
+    templates, filled from `evidence`. `function` is the major function hit; left empty, the
+    functions of the site file that need this target are meant. `value` and `worse`, where given,
+    decide whether a finding that persists got worse, and whether it outgrew its waiver.
+    """
+
+    impact: Impact
+    message: str
+    item: str = ""
+    function: str = ""
+    when: When = When.BEFORE_NEXT_VISIT
+    evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    value: Measured | None = None
+    worse: Worse | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passed:
+    item: str = ""
+    evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotApplicable:
+    reason: str
+    item: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotChecked:
+    """The probe saw that it could not judge. The engine makes most of these, not the author."""
+
+    reason: str
+    item: str = ""
+    error: ErrorClass | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A number worth remembering until the next visit. Not counted as a result.
+
+    `limit` is the value at which something stops working, in the unit of the value; with it and
+    three visits the report draws the trend.
+    """
+
+    name: str
+    value: Measured
+    item: str = ""
+    limit: float | None = None
+
+
+Result = Finding | Passed | NotApplicable | NotChecked | Metric
+
+
+# --- what a check is given --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One thing that is examined. `endpoint` is the machine or instance that serves it."""
+
+    id: str
+    kind: str = "host"
+    endpoint: str = ""
+    title: str = ""
+    role: str = ""
+    tags: tuple[str, ...] = ()
+    declare: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One remembered metric value."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """When a limit is reached at the growth seen: best guess and the range around it.
+
+    A date is None where the limit is not reached within the horizon (ten years).
+    `per_day` is the robust slope in units a day.
+    """
+
+    reached: datetime | None
+    earliest: datetime | None
+    latest: datetime | None
+    per_day: float
+    points: int
+    span_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnoughHistory:
+    points: int
+    needed: int
+
+
+class Context(Protocol):
+    """What a check may know beside its facts. Everything is handed in; nothing is looked up."""
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def now(self) -> datetime:
+        """The clock of the analysis."""
+        ...
+
+    @property
+    def collected_at(self) -> datetime:
+        """When the facts were taken; ages of things on the target are counted from here."""
+        ...
+
+    @property
+    def previous_at(self) -> datetime | None:
+        """When the last comparable run took its facts; None at the first visit."""
+        ...
+
+    def history(self, metric: str, item: str = "") -> Sequence[Point]: ...
+
+    def previous(self, facts: type[F]) -> F | None:
+        """The same facts of the last comparable run, taken by the same method."""
+        ...
+
+    def forecast(
+        self, metric: str, current: float, limit: float, item: str = ""
+    ) -> Forecast | NotEnoughHistory: ...
+
+
+class PerTarget(Mapping[str, F]):
+    """Facts of every target that has them, by target id: the input of a site-scope check."""
+
+    def __init__(self, facts: Mapping[str, F]) -> None:
+        self._facts = dict(facts)
+
+    def __getitem__(self, target: str) -> F:
+        return self._facts[target]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts)
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+
+# --- sections ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A POSIX shell fragment that only reads, and prints text.
+
+    It runs in a process of its own with an empty standard input. `absent`, `unsupported`, `denied`
+    and `partial` (each with a reason) are there to say that the facts are not what they should be;
+    parameters arrive as `$P_<name>` (a list: one value a line).
+    """
+
+    script: str
+    timeout_s: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Psutil:
+    """A function for the local machine that may call nothing but psutil; returns plain JSON data."""
+
+    read: Callable[[], JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The connection's own facts: round trip, clock offset, fingerprint, error class.
+
+    Always there, reached or not: a machine that could not be reached is a fact too.
+    """
+
+
+Collector = Shell | Psutil | Connection
+Source = Literal["posix", "local", "connection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a collector needs to know. `since` is filled with the last visit's time; every other
+    parameter comes from the target's `declare:` in the site file, never from this run's facts."""
+
+    kind: Literal["integer", "instant", "text", "texts"]
+    default: Declared | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Generic[F]):
+    """One named group of facts, with how to collect it and how to read it.
+
+    `parse(raw, source, version)` is pure, raises ValueError (or any lookup error) on what it cannot
+    read, and reads every version it ever shipped. `raw` is text for a shell fragment, JSON data for
+    psutil and the connection. `privacy` says in a few words what leaves the machine.
+    """
+
+    name: str
+    facts: type[F]
+    collect: Mapping[Source, Collector]
+    parse: Callable[[JSON, str, int], F]
+    version: int = 1
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
+    privacy: str = "no names, no contents"
+
+
+# --- probes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoLevels:
+    """For a probe without thresholds."""
+
+
+class Scope(StrEnum):
+    TARGET = "target"
+    SITE = "site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Generic[L]):
+    """One question, asked of every target of its kinds.
+
+    `title` states the good state. `check(facts, levels, ctx)` is a pure generator; the type of its
+    first parameter names the facts it needs: one fact type, a frozen dataclass of several (`X |
+    None` for one it can do without), or `PerTarget[X]` at site scope. `messages` are templates by
+    id with {named} values from the evidence, `{item}` and `{target}`; `levels` are the defaults.
+    """
+
+    id: str
+    title: str
+    check: Callable[[Any, L, Context], Iterator[Result]]
+    messages: Mapping[str, str]
+    why: str
+    remedy: str
+    verify: str
+    levels: L
+    visits: frozenset[Visit] = ALL_VISITS
+    scope: Scope = Scope.TARGET
+    kind: str = "host"
+    rights: str = "an ordinary account"
+    references: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    api: ClassVar[int] = API_VERSION
+
+
+# --- judging one value ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """At or beyond `limit` the impact is this. Give the worst step first."""
+
+    limit: float
+    impact: Impact
+    when: When = When.BEFORE_NEXT_VISIT
+    message: str = ""
+
+
+def judge(
+    metric: str,
+    value: Measured,
+    steps: Sequence[Step],
+    *,
+    worse: Worse,
+    message: str,
+    item: str = "",
+    function: str = "",
+    evidence: Mapping[str, Value] | None = None,
+) -> Iterator[Result]:
+    """One measured value against its levels: yields the metric, then a finding or a pass.
+
+    The evidence gains the value under the metric's name and the limit that was crossed (or the
+    first that was not) as `limit`, in the unit of the value.
+    """
+    yield Metric(name=metric, value=value, item=item)
+    sign = 1 if worse is Worse.HIGHER else -1
+    hit = next((step for step in steps if sign * value.value >= sign * step.limit), None)
+    shown = {metric: value, **(evidence or {})}
+    limit = hit.limit if hit else (steps[-1].limit if steps else None)
+    if limit is not None:
+        shown["limit"] = dataclasses.replace(value, value=type(value.value)(limit))
+    if hit is None:
+        yield Passed(item=item, evidence=shown)
+        return
+    yield Finding(
+        impact=hit.impact,
+        when=hit.when,
+        message=hit.message or message,
+        item=item,
+        function=function,
+        evidence=shown,
+        value=value,
+        worse=worse,
+    )

@@ -1,0 +1,3 @@
+from checkup.cli.app import main
+
+main()

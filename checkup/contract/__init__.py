@@ -1,0 +1,1 @@
+"""What the contract promises and when it falls due. Pure: events, calendar and today are handed in."""

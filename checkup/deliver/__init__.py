@@ -1,0 +1,1 @@
+"""How a finished report leaves the house: as files in a folder. Nothing is ever sent from here."""

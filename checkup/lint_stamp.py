@@ -1,0 +1,52 @@
+"""Which collectors passed the read-only lint: a digest by section, kept in the package of the probes.
+
+The parser that the lint needs is a test dependency, so the installed product compares digests. A section
+whose digest is not in its package's `lint-stamp.json` is named as unlinted in plan and report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from checkup.api import Collector, Psutil, Section, Shell
+
+STAMP_FILE = "lint-stamp.json"
+
+
+def collector_digest(section: Section[Any]) -> str:
+    """SHA-256 (hex) over everything that the section would run, by source.
+
+    "" where the text of a local function cannot be read: it then matches no stamp.
+    """
+    parts: dict[str, str] = {}
+    for source, collector in section.collect.items():
+        text = _text(collector)
+        if text is None:
+            return ""
+        parts[source] = text
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _text(collector: Collector) -> str | None:
+    match collector:
+        case Shell():
+            return collector.script
+        case Psutil():
+            try:
+                return inspect.getsource(collector.read)
+            except (OSError, TypeError):
+                return None
+        case _:
+            return ""
+
+
+def read_stamp(text: str) -> Mapping[str, str]:
+    """Digest by section name. Raises ValueError on a file that is not a stamp."""
+    data = cast(object, json.loads(text))
+    if not isinstance(data, dict):
+        raise ValueError("a lint stamp holds one object: section name to digest")
+    return {str(k): str(v) for k, v in cast(dict[object, object], data).items()}

@@ -1,0 +1,247 @@
+"""Probes x targets -> sections -> one batch per endpoint. Contacts nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Literal
+
+from checkup.api import Connection, Declared, Psutil, Scope, Shell, Source, Target, Visit
+from checkup.batch.posix import PosixSection, assemble
+from checkup.catalogue import AnySection, Catalogue, Entry, declared
+from checkup.site import Site
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+class PlanError(Exception):
+    """What was asked for cannot be planned: an unknown probe, area or host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedCheck:
+    """One (probe, target) pair; the target is "" at site scope."""
+
+    probe: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedSection:
+    """One section of one target, with the collector that the transport and platform call for.
+
+    `source` is "" where no collector fits the platform: the section comes back as unsupported.
+    """
+
+    target: str
+    name: str
+    version: int
+    source: Source | Literal[""]
+    text: str = ""
+    timeout_s: int = 0
+    parameters: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPlan:
+    """One machine: one connection, one batch. An opted-out machine is never contacted."""
+
+    site: str
+    endpoint: str
+    transport: str
+    platform: str
+    touch: str
+    targets: tuple[str, ...]
+    sections: tuple[PlannedSection, ...]
+
+    @property
+    def opted_out(self) -> str:
+        """Why this machine is not touched; "" if it is."""
+        return (
+            "this machine is not touched (`touch: never` in the site file)" if self.touch == "never" else ""
+        )
+
+    @property
+    def scripted(self) -> tuple[PlannedSection, ...]:
+        """The sections that travel in the batch, in the order in which they run."""
+        return tuple(section for section in self.sections if section.source == "posix")
+
+    @cached_property
+    def script(self) -> bytes:
+        return self.script_for(self.scripted)
+
+    def script_for(self, sections: Sequence[PlannedSection]) -> bytes:
+        """The batch for these sections. Without any it still says HELLO: who answers is always asked."""
+        return assemble(
+            [
+                PosixSection(
+                    target=section.target,
+                    name=section.name,
+                    version=section.version,
+                    script=section.text,
+                    timeout_s=section.timeout_s,
+                    parameters=section.parameters,
+                )
+                for section in sections
+            ],
+            site=self.site,
+            endpoint=self.endpoint,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will run where. `unlinted` are the probes without the read-only lint's stamp."""
+
+    site: str
+    visit: Visit
+    targets: tuple[Target, ...]
+    checks: tuple[PlannedCheck, ...]
+    endpoints: tuple[EndpointPlan, ...]
+    unlinted: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(to_json(self)).hexdigest()
+
+
+def make_plan(
+    site: Site,
+    catalogue: Catalogue,
+    visit: Visit,
+    *,
+    since: Mapping[str, datetime],
+    only: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    posix: bool = True,
+) -> Plan:
+    """The plan of one run.
+
+    `since` gives each target the time of its last visit; `only` and `hosts` narrow the run;
+    `posix` says whether this machine itself has a POSIX shell. Raises PlanError.
+    """
+    entries = _chosen(catalogue, visit, only)
+    targets = _targets(site, hosts)
+    checks: list[PlannedCheck] = []
+    wanted: dict[str, dict[str, AnySection]] = {target.id: {} for target in targets}
+    for entry in entries:
+        concerned = [target for target in targets if target.kind == entry.probe.kind]
+        if entry.probe.scope is Scope.SITE:
+            if concerned:
+                checks.append(PlannedCheck(probe=entry.probe.id, target=""))
+        else:
+            checks += [PlannedCheck(probe=entry.probe.id, target=target.id) for target in concerned]
+        for target in concerned:
+            wanted[target.id].update({section.name: section for section in entry.sections})
+    return Plan(
+        site=site.site.id,
+        visit=visit,
+        targets=tuple(targets),
+        checks=tuple(checks),
+        endpoints=_endpoints(site, targets, wanted, since, posix),
+        unlinted=tuple(entry.probe.id for entry in entries if not entry.linted),
+    )
+
+
+def _chosen(catalogue: Catalogue, visit: Visit, only: Sequence[str]) -> list[Entry]:
+    if not only:
+        return [entry for entry in catalogue.entries.values() if visit in entry.probe.visits]
+    chosen: dict[str, Entry] = {}
+    for name in only:
+        found = catalogue.named(name)
+        if not found:
+            nearest = catalogue.nearest(name)
+            hint = f"; did you mean {nearest!r}?" if nearest else "; `checkup probes` lists them"
+            raise PlanError(f"there is no probe or area {name!r}{hint}")
+        chosen |= {entry.probe.id: entry for entry in found}
+    return list(chosen.values())
+
+
+def _targets(site: Site, hosts: Sequence[str]) -> list[Target]:
+    targets = list(site.targets())
+    known = {target.id for target in targets}
+    for name in hosts:
+        if name not in known:
+            raise PlanError(f"the site file has no host {name!r} (it has: {', '.join(sorted(known))})")
+    return [target for target in targets if not hosts or target.id in hosts]
+
+
+def _endpoints(
+    site: Site,
+    targets: Sequence[Target],
+    wanted: Mapping[str, Mapping[str, AnySection]],
+    since: Mapping[str, datetime],
+    posix: bool,
+) -> tuple[EndpointPlan, ...]:
+    plans: list[EndpointPlan] = []
+    for host in site.hosts:
+        served = [target for target in targets if target.endpoint == host.id]
+        if not served:
+            continue
+        sources = _sources(host.connect.transport, host.platform, posix)
+        plans.append(
+            EndpointPlan(
+                site=site.site.id,
+                endpoint=host.id,
+                transport=host.connect.transport,
+                platform=host.platform,
+                touch=host.touch,
+                targets=tuple(target.id for target in served),
+                sections=tuple(
+                    _section(target, section, sources, since[target.id])
+                    for target in served
+                    for _, section in sorted(wanted[target.id].items())
+                ),
+            )
+        )
+    return tuple(plans)
+
+
+def _sources(transport: str, platform: str, posix: bool) -> tuple[Source, ...]:
+    """The collectors that fit a machine, the preferred first."""
+    shell: tuple[Source, ...] = ("posix",) if platform == "posix" and posix else ()
+    if transport == "local":
+        return ("connection", "local", *shell)
+    return ("connection", "posix") if platform == "posix" else ("connection",)
+
+
+def _section(
+    target: Target, section: AnySection, sources: Sequence[Source], since: datetime
+) -> PlannedSection:
+    source = next((source for source in sources if source in section.collect), None)
+    collector = section.collect[source] if source else None
+    match collector:
+        case Shell(script, timeout_s):
+            text, limit = script.strip("\n"), timeout_s
+        case Psutil(read):
+            text, limit = f"psutil: {read.__module__}.{read.__qualname__}", 0
+        case Connection() | None:
+            text, limit = "", 0
+    return PlannedSection(
+        target=target.id,
+        name=section.name,
+        version=section.version,
+        source=source or "",
+        text=text,
+        timeout_s=limit,
+        parameters=declared(section, target, int(since.timestamp())),
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Plan)
+
+
+def to_json(plan: Plan) -> bytes:
+    return _adapter().dump_json(plan)
+
+
+def from_json(data: bytes) -> Plan:
+    return _adapter().validate_json(data)

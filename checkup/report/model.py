@@ -1,0 +1,273 @@
+"""What the templates print: every text cleaned and formatted, every number computed once.
+
+Anchors and styles are made by us, never from a client's text: they are the only fields that the
+templates may put into an `id`, a `class` or a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from checkup.report.charts import Bar, Spark, Stacked, TrendChart
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriorityCount:
+    """Findings (and the cards they are printed on), without waived ones."""
+
+    priority: str
+    style: str
+    findings: int
+    cards: int
+    act: str
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """One finding on a card: where it is, what was found there, what became of it."""
+
+    where: str
+    found: str
+    evidence: str
+    seen: str
+    state: str
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """Findings of one kind and priority. `places_left_out` are only in checkup.json."""
+
+    number: str
+    anchor: str
+    priority: str
+    style: str
+    heading: str
+    expected: str
+    probe: str
+    where: str
+    state: str
+    findings: int
+    places: tuple[Place, ...]
+    places_left_out: int
+    why: str
+    ranking: str
+    workaround: str
+    remedy: str
+    action: str
+    verify: str
+    references: str
+    concerns: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    where: str
+    found: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaivedRow:
+    priority: str
+    style: str
+    where: str
+    found: str
+    reason: str
+    approved_by: str
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What became of one matter, in one or several places; `anchor` is "" without a card (resolved)."""
+
+    priority: str
+    style: str
+    where: str
+    found: str
+    state: str
+    findings: int
+    number: str
+    anchor: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeGroup:
+    title: str
+    changes: tuple[Change, ...]
+    findings: int
+    left_out: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trend:
+    """A chart under the sentence that it shows."""
+
+    caption: str
+    chart: TrendChart
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyFigure:
+    where: str
+    measure: str
+    before: str
+    now: str
+    course: str
+    spark: Spark
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckRow:
+    check: str
+    found: str
+    level: str
+    bar: Bar | None
+    result: str
+    style: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemPage:
+    anchor: str
+    title: str
+    kind: str
+    facts: tuple[Pair, ...]
+    totals: str
+    rows: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A link to a card."""
+
+    number: str
+    anchor: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemLine:
+    """A system without findings of its own, in the compact table; `shared` are its others'."""
+
+    title: str
+    kind: str
+    system: str
+    shared: tuple[Reference, ...]
+    passed: int
+    not_applicable: int
+    not_checked: int
+    clock: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotCheckedRow:
+    where: str
+    reason: str
+    checks: str
+    takes: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reached:
+    """How one endpoint was reached in one run."""
+
+    endpoint: str
+    way_in: str
+    result: str
+    when: str
+    round_trip: str
+    clock: str
+    trust: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelRow:
+    probe: str
+    title: str
+    defaults: str
+    own: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerDay:
+    date: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """`urgent` is the sentence in bold, "" when nothing is urgent."""
+
+    opening: str
+    urgent: str
+    rest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TotalsView:
+    planned: int
+    passed: int
+    findings: int
+    not_applicable: int
+    not_checked: int
+    waived: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportView:
+    """The whole report. `headings` holds the numbered heading of each section that is printed."""
+
+    title: str
+    site: str
+    kind: str
+    subtitle: str
+    date: str
+    created: str
+    confidentiality: str
+    tool: str
+    author: str
+    cover: tuple[Pair, ...]
+    contacts: tuple[Pair, ...]
+    headings: Mapping[str, str]
+    with_contents: bool
+    verdict: Verdict
+    counts: tuple[PriorityCount, ...]
+    before_and_now: Stacked
+    before_and_now_caption: str
+    actions: tuple[Card, ...]
+    actions_left: int
+    gaps: tuple[str, ...]
+    totals: TotalsView
+    compared_with: str
+    changes: tuple[ChangeGroup, ...]
+    trends: tuple[Trend, ...]
+    key_figures: tuple[KeyFigure, ...]
+    cards: tuple[Card, ...]
+    notes: tuple[Note, ...]
+    notes_left_out: int
+    waived: tuple[WaivedRow, ...]
+    unused_waivers: tuple[str, ...]
+    systems: tuple[SystemPage, ...]
+    quiet_systems: tuple[SystemLine, ...]
+    not_checked: tuple[NotCheckedRow, ...]
+    runs: tuple[str, ...]
+    reached: tuple[Reached, ...]
+    station: tuple[Pair, ...]
+    unlinted: tuple[str, ...]
+    levels: tuple[LevelRow, ...]
+    ledger: tuple[LedgerDay, ...]
+    ledger_entries: int
+    ledger_left_out: int
+    commands: tuple[Command, ...]

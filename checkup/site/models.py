@@ -1,0 +1,350 @@
+"""The site file's shape. Strict, frozen, and closed: what is not named here is refused.
+
+References between its parts (credentials, hosts, jump hosts) are checked in references.py, levels
+and declarations by the catalogue, which knows the probes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zoneinfo
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from checkup.api import JSON, Target, Visit
+from checkup.secrets import is_reference
+from checkup.site.expand import UNTOUCHED_ROLE
+from checkup.site.problems import nearest
+from checkup.transports import CONNECTS
+from checkup.transports.connect import ConnectModel
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def refused(message: str, hint: str = "") -> PydanticCustomError:
+    """A problem in our own words; neither text may repeat a value of the file."""
+    return PydanticCustomError("site_file", "{message}", {"message": message, "hint": hint})
+
+
+# --- texts ------------------------------------------------------------------------------------
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+COUNTRY_PATTERN = r"^[A-Z]{2}$"
+SUBDIVISION_PATTERN = r"^[A-Z0-9]{1,5}$"
+EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+$"
+REFERENCE_PATTERN = r"^(keyring|env|file|command|systemd|prompt):"
+
+PATTERNS: Mapping[str, str] = {
+    NAME_PATTERN: "must be lower-case letters, digits and hyphens, at most 63",
+    COUNTRY_PATTERN: "must be a country code of two capital letters, like US",
+    SUBDIVISION_PATTERN: "must be the code of a state or region, like CO",
+    EMAIL_PATTERN: "must be an e-mail address",
+}
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Line = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\r\n]*$")]
+
+
+def _check_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # Too many names to list, so a hint only where one is close.
+        hint = nearest(name, zoneinfo.available_timezones()) or "like America/Denver"
+        raise refused("there is no such time zone", hint) from None
+    return name
+
+
+def _check_secret(value: object) -> object:
+    if not isinstance(value, str) or not is_reference(value):
+        raise refused(
+            "a secret is never written here, only where to find it",
+            'like "keyring:service/user", "env:NAME", "file:PATH", "prompt:"',
+        )
+    if value.startswith("agent:"):
+        raise refused("an agent hands out no secret", "write `agent: true` instead")
+    return value
+
+
+def _check_key_file(path: str) -> str:
+    if "\n" in path or "-----BEGIN" in path:
+        raise refused("this is a private key, not its file", "write the path of the key's file")
+    return path
+
+
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Reference = Annotated[str, BeforeValidator(_check_secret), Field(pattern=REFERENCE_PATTERN)]
+KeyFile = Annotated[str, Field(min_length=1), AfterValidator(_check_key_file)]
+
+
+# --- dates ------------------------------------------------------------------------------------
+
+DATE_PATTERN = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,5} days? ago)$"
+_DAYS_AGO = re.compile(r"([0-9]{1,5}) days? ago")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _read_date(value: object, info: ValidationInfo) -> date:
+    """A date; "N days ago" is counted from `today` in the validation context."""
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str) and _ISO.fullmatch(value):
+            return date.fromisoformat(value)
+        ago = _DAYS_AGO.fullmatch(value) if isinstance(value, str) else None
+        context: Mapping[str, Any] = info.context or {}
+        if ago and "today" in context:
+            return context["today"] - timedelta(days=int(ago[1]))
+    except (ValueError, OverflowError):
+        pass  # 2026-02-30, or before year 1: as wrong as any other text
+    raise refused("must be a date", "like 2026-04-20")
+
+
+Day = Annotated[
+    date, BeforeValidator(_read_date), WithJsonSchema({"type": "string", "pattern": DATE_PATTERN})
+]
+
+
+# --- values of several types --------------------------------------------------------------------
+
+
+def _one_of_several(value: Any, handler: Callable[[Any], Any], message: str) -> Any:
+    """One message in place of one for each type that it could have been."""
+    try:
+        # Behind a wrapping validator a list is no longer JSON, where it may stand for a tuple.
+        return handler(tuple(cast("list[Any]", value)) if isinstance(value, list) else value)
+    except ValidationError:
+        raise refused(message) from None
+
+
+def _level_value(value: Any, handler: Callable[[Any], Any]) -> Any:
+    return _one_of_several(value, handler, "must be a number, text, true or false, or a list of texts")
+
+
+def _declared(value: Any, handler: Callable[[Any], Any]) -> Any:
+    return _one_of_several(value, handler, "must be text, a whole number, or a list of texts")
+
+
+def _level_kind(value: Any) -> str:
+    return "items" if isinstance(value, Mapping) else "value"
+
+
+Texts = tuple[str, ...]
+LevelValue = Annotated[bool | int | float | str | Texts, WrapValidator(_level_value)]
+ItemLevels = Mapping[str, Mapping[str, LevelValue]]
+Level = Annotated[
+    Annotated[LevelValue, Tag("value")] | Annotated[ItemLevels, Tag("items")], Discriminator(_level_kind)
+]
+Levels = Mapping[str, Mapping[str, Level]]  # probe id -> level -> value, or "items" -> item -> level -> value
+Declaration = Annotated[int | str | Texts, WrapValidator(_declared)]
+
+
+# --- the site and its contract ----------------------------------------------------------------
+
+
+class SiteInfo(Model):
+    """Who the client is and where its wall clock and holidays are."""
+
+    id: Name
+    name: Line
+    timezone: Zone
+    country: Annotated[str, Field(pattern=COUNTRY_PATTERN)]
+    subdivision: Annotated[str, Field(pattern=SUBDIVISION_PATTERN)] | None = None
+    closed_days: tuple[Day, ...] = ()
+
+
+class Package(StrEnum):
+    DELUXE = "deluxe"
+    PREMIUM = "premium"
+
+
+class Delivered(Model):
+    """A visit that was delivered before this tool was used."""
+
+    visit: Literal[Visit.THIRTY_DAY, Visit.SIX_MONTH, Visit.TUNE_UP]
+    on: Day
+
+
+class Contract(Model):
+    """What was bought. `installed` is the first production use and anchors the 30-day check-up;
+    the last of `onsite` (delivered on-site tune-ups) anchors the six-month check-up."""
+
+    package: Package
+    installed: Day
+    onsite: tuple[Day, ...] = ()
+    delivered: tuple[Delivered, ...] = ()
+
+
+class Contact(Model):
+    name: Line | None = None
+    email: Annotated[str, Field(pattern=EMAIL_PATTERN)] | None = None
+    phone: Line | None = None
+
+
+class Contacts(Model):
+    practice_manager: Contact | None = None
+    is_staff: Contact | None = None
+    account_manager: Contact | None = None
+    engineer: Contact | None = None
+
+
+class Function(Model):
+    """A major function of the site: the hosts it needs, and how work goes on without it."""
+
+    needs: Annotated[tuple[Name, ...], Field(min_length=1)]
+    workaround: Line | None = None
+
+
+# --- ways in ----------------------------------------------------------------------------------
+
+
+class Credential(Model):
+    """An account on the client's machines: a key file, a password, or the keys of an agent."""
+
+    user: Line
+    key: KeyFile | None = None
+    passphrase: Reference | None = None
+    password: Reference | None = None
+    agent: bool = False
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Credential:
+        if not (self.key or self.password or self.agent):
+            raise refused("a user alone cannot log in", "add `key:`, `password:` or `agent: true`")
+        if self.passphrase and not self.key:
+            raise refused("a passphrase without a key", "add `key:`, or remove `passphrase:`")
+        return self
+
+
+class Touch(StrEnum):
+    """May a machine be examined: not at all (no connection is opened), in quiet hours, or any time."""
+
+    NEVER = "never"
+    QUIET = "quiet"
+    ANY = "any"
+
+
+class Defaults(Model):
+    """What hosts share. `connect` is completed and checked under each host that takes it."""
+
+    connect: Mapping[str, str | int | float | bool | None] = Field(default_factory=dict[str, Any])
+    touch: Touch | None = None
+
+
+class TagSettings(Model):
+    levels: Levels = Field(default_factory=dict[str, Any])
+
+
+if TYPE_CHECKING:
+
+    class Connect(ConnectModel):
+        """One of the transports' own `connect:` models."""
+
+        transport: str
+
+else:
+    Connect = Annotated[Union[tuple(CONNECTS.values())], Field(discriminator="transport")]  # noqa: UP007 - the transports say what it is a union of
+
+
+def _touch_by_role(given: dict[str, Any]) -> Touch:
+    return Touch.NEVER if given.get("role") == UNTOUCHED_ROLE else Touch.ANY
+
+
+class Host(Model):
+    id: Name
+    title: Line | None = None
+    role: Name | None = None
+    tags: tuple[Name, ...] = ()
+    platform: Literal["posix", "windows"] = "posix"
+    touch: Touch = Field(default_factory=_touch_by_role)
+    connect: Connect
+    identity: Line | None = None
+    declare: Mapping[str, Declaration] = Field(default_factory=dict[str, Any])
+    levels: Levels = Field(default_factory=dict[str, Any])
+
+
+# --- the rest ---------------------------------------------------------------------------------
+
+
+class Waiver(Model):
+    """A finding that the client accepts until a date. `target` is a host, "" for a check of the
+    whole site; `accepted` is the worst value accepted, in the unit of the probe's metric."""
+
+    probe: Line
+    target: str = ""
+    item: str = ""
+    reason: Line
+    approved_by: Line
+    until: Day
+    accepted: float | None = None
+
+
+class Report(Model):
+    prepared_by: Line | None = None
+    confidentiality: Line = "Confidential"
+
+
+class Site(Model):
+    """One client installation, as its site file describes it."""
+
+    version: Literal[1]
+    site: SiteInfo
+    contract: Contract
+    contacts: Contacts = Contacts()
+    functions: Mapping[Name, Function] = Field(default_factory=dict[str, Function])
+    credentials: Mapping[Name, Credential] = Field(default_factory=dict[str, Credential])
+    defaults: Defaults = Defaults()
+    levels: Levels = Field(default_factory=dict[str, Any])
+    tags: Mapping[Name, TagSettings] = Field(default_factory=dict[str, TagSettings])
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
+    waivers: tuple[Waiver, ...] = ()
+    report: Report = Report()
+
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that is examined, in the order of the file."""
+        return tuple(
+            Target(
+                id=host.id,
+                kind="host",
+                endpoint=host.id,
+                title=host.title or "",
+                role=host.role or "",
+                tags=host.tags,
+                declare=host.declare,
+            )
+            for host in self.hosts
+        )
+
+
+def public_json(site: Site) -> JSON:
+    """The resolved site as JSON data, to be kept with a run: defaults merged, dates computed.
+
+    It holds no secret, because a site file holds none: references say only where a secret is.
+    """
+    return site.model_dump(mode="json")
+
+
+def from_public_json(data: JSON) -> Site:
+    """The inverse of `public_json`."""
+    return Site.model_validate_json(json.dumps(data))

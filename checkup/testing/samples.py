@@ -1,0 +1,247 @@
+"""Recorded facts as tests: each JSON file below `<folder>/<probe id>/` is one.
+
+    {"about": "a full root volume, Debian 12",
+     "sections": {"volumes": {"source": "posix", "version": 1, "quality": "ok", "raw": ["a line"]}},
+     "target": {"role": "database-server", "declare": {"services": ["cron"]}},
+     "levels": {"full": 0.95},
+     "now": "2026-11-20T10:00:00Z",
+     "history": {"used_bytes": {"/": [["2026-05-01T10:00:00Z", 123]]}},
+     "forecast": {"/": {"reached": "2027-01-01T00:00:00Z", ...}},
+     "previous": {"volumes": {...}},
+     "expect": [{"outcome": "finding", "item": "/", "message": "full", "impact": "major", "when": "now",
+                 "evidence": {"used": 0.95}}]}
+
+Text may be given as a list of lines. `source`, `version` and `quality` may be left out (posix, 1, ok), and
+so may `collected_at` (it is `now`). At site scope `targets` holds `sections` and `target` by target id.
+Everything in `expect` is compared as far as it is given; results that it does not name are a difference.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from checkup.api import JSON, ErrorClass, Forecast, Impact, Point, Quality, Target, Value, When
+from checkup.assessment import Outcome
+
+SITE = ""  # stands for the site where a target's id is expected
+
+
+class SampleError(ValueError):
+    """A sample that cannot be read; says which file and which key."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleSection:
+    source: str = "posix"
+    version: int = 1
+    quality: Quality = Quality.OK
+    raw: JSON = None
+    reason: str = ""
+    error: ErrorClass | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleTarget:
+    target: Target
+    sections: Mapping[str, SampleSection]
+    previous: Mapping[str, SampleSection] = field(default_factory=dict[str, SampleSection])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """One expected result; None means "not compared"."""
+
+    outcome: Outcome
+    item: str = ""
+    target: str | None = None
+    message: str | None = None
+    impact: Impact | None = None
+    when: When | None = None
+    function: str | None = None
+    reason: str | None = None
+    error: ErrorClass | None = None
+    evidence: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    path: Path
+    about: str
+    targets: tuple[SampleTarget, ...]
+    now: datetime
+    collected_at: datetime
+    previous_at: datetime | None
+    levels: Mapping[str, JSON]
+    history: Mapping[str, Mapping[str, tuple[Point, ...]]]
+    forecasts: Mapping[str, Forecast]
+    expect: tuple[Expected, ...]
+
+    @property
+    def outcomes(self) -> frozenset[Outcome]:
+        return frozenset(expected.outcome for expected in self.expect)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closed:
+    """One result as the engine would close it: the form that is compared with `Expected`."""
+
+    outcome: Outcome
+    item: str = ""
+    target: str = SITE
+    message: str = ""
+    impact: Impact | None = None
+    when: When | None = None
+    function: str = ""
+    reason: str = ""
+    error: ErrorClass | None = None
+    evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+KEYS = frozenset(
+    {"about", "sections", "target", "targets", "levels", "now", "collected_at", "previous_at", "history"}
+    | {"forecast", "previous", "expect"}
+)
+
+
+def sample_paths(folder: Path, probe_id: str) -> list[Path]:
+    """The samples of one probe, in a stable order."""
+    return sorted((folder / probe_id).glob("*.json"))
+
+
+def load(path: Path) -> Sample:
+    """Read one sample. Raises SampleError with the file and what is wrong in it."""
+    try:
+        data = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+        if unknown := sorted(set(data) - KEYS):
+            raise ValueError(f"unknown key {', '.join(unknown)}")
+        return _sample(path, data)
+    except (ValueError, LookupError, TypeError, AttributeError) as problem:
+        raise SampleError(
+            f"{path}: cannot read this sample: {type(problem).__name__}: {problem}"
+        ) from problem
+
+
+def _sample(path: Path, data: Mapping[str, Any]) -> Sample:
+    now = _instant(data["now"])
+    previous_at = data.get("previous_at")
+    per_target = cast(dict[str, dict[str, Any]], data.get("targets") or {"": data})
+    return Sample(
+        path=path,
+        about=str(data["about"]),
+        targets=tuple(_target(name, one) for name, one in per_target.items()),
+        now=now,
+        collected_at=_instant(data["collected_at"]) if "collected_at" in data else now,
+        previous_at=_instant(previous_at) if previous_at else None,
+        levels=data.get("levels", {}),
+        history={
+            metric: {item: tuple(Point(_instant(at), float(value)) for at, value in points)}
+            for metric, items in data.get("history", {}).items()
+            for item, points in items.items()
+        },
+        forecasts={item: _forecast(one) for item, one in data.get("forecast", {}).items()},
+        expect=tuple(_expected(one) for one in data["expect"]),
+    )
+
+
+def _target(name: str, data: Mapping[str, Any]) -> SampleTarget:
+    described = dict(data.get("target", {}))
+    declare = {key: _declared(value) for key, value in described.pop("declare", {}).items()}
+    tags = tuple(described.pop("tags", ()))
+    return SampleTarget(
+        target=Target(id=described.pop("id", name or "srv-1"), declare=declare, tags=tags, **described),
+        sections={key: _section(one) for key, one in data.get("sections", {}).items()},
+        previous={key: _section(one) for key, one in data.get("previous", {}).items()},
+    )
+
+
+def _declared(value: Any) -> int | str | tuple[str, ...]:
+    return tuple(str(one) for one in cast(list[object], value)) if isinstance(value, list) else value
+
+
+def _section(data: Mapping[str, Any]) -> SampleSection:
+    given = dict(data)
+    raw = given.pop("raw", None)
+    if given.get("source", "posix") == "posix" and isinstance(raw, list):
+        raw = "".join(f"{line}\n" for line in cast(list[str], raw))
+    quality = Quality(given.pop("quality", "ok"))
+    error = given.pop("error", None)
+    return SampleSection(raw=raw, quality=quality, error=ErrorClass(error) if error else None, **given)
+
+
+def _expected(data: Mapping[str, Any]) -> Expected:
+    given = dict(data)
+    typed: dict[str, Any] = {"outcome": Outcome(given.pop("outcome"))}
+    for key, kind in (("impact", Impact), ("when", When), ("error", ErrorClass)):
+        if key in given:
+            typed[key] = kind(given.pop(key))
+    return Expected(**typed, **given)
+
+
+def _forecast(data: Mapping[str, Any]) -> Forecast:
+    dates = {k: _instant(data[k]) if data.get(k) else None for k in ("reached", "earliest", "latest")}
+    return Forecast(**dates, per_day=data["per_day"], points=data["points"], span_days=data["span_days"])
+
+
+def _instant(text: str) -> datetime:
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError(f"{text} has no time zone: end it in Z")
+    return value
+
+
+# --- comparing --------------------------------------------------------------------------------
+
+
+def differences(expect: Sequence[Expected], results: Iterable[Closed]) -> list[str]:
+    """What differs between the results of a probe and what its sample expects; empty when nothing does."""
+    left = list(results)
+    found: list[str] = []
+    for expected in expect:
+        same = [r for r in left if _same_item(expected, r)]
+        if not same:
+            found.append(f"expected {_name(expected)}, but there is no result for it")
+            continue
+        left.remove(same[0])
+        found += [f"{_name(expected)}: {text}" for text in _compare(expected, same[0])]
+    found += [
+        f"unexpected result: {_name(result)} {result.message or result.reason}".rstrip() for result in left
+    ]
+    return found
+
+
+def _same_item(expected: Expected, result: Closed) -> bool:
+    return expected.item == result.item and expected.target in (None, result.target)
+
+
+def _name(one: Expected | Closed) -> str:
+    return f"{one.outcome.value} for {one.item!r}" + (f" on {one.target}" if one.target else "")
+
+
+def _compare(expected: Expected, result: Closed) -> Iterable[str]:
+    for key in ("outcome", "message", "impact", "when", "function", "reason", "error"):
+        wanted, got = getattr(expected, key), getattr(result, key)
+        if wanted is not None and wanted != got:
+            why = f" ({result.reason})" if key == "outcome" and result.reason else ""
+            yield f"{key} should be {wanted!s}, is {got!s}{why}"
+    for name, wanted in expected.evidence.items():
+        if name not in result.evidence:
+            yield f"evidence {name} is missing"
+        elif not _same_value(wanted, result.evidence[name].value):
+            yield f"evidence {name} should be {wanted}, is {result.evidence[name].value}"
+
+
+def _same_value(wanted: JSON, got: object) -> bool:
+    """Numbers to three digits: a sample is written by hand, and a share has no end."""
+    if isinstance(got, datetime):
+        return isinstance(wanted, str) and _instant(wanted) == got
+    if isinstance(got, int | float) and isinstance(wanted, int | float):
+        return math.isclose(wanted, got, rel_tol=5e-4, abs_tol=1e-9)
+    return wanted == got

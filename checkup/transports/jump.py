@@ -1,0 +1,133 @@
+"""Jump hosts: one connection to each, shared by all machines behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from checkup.api import ErrorClass
+from checkup.transports.session import (
+    ConnectionFacts,
+    Credential,
+    Deadlines,
+    LoginGate,
+    TransportError,
+    open_gate,
+)
+from checkup.transports.ssh import Connect
+from checkup.transports.wire import UNLIMITED, shown_address
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+    from checkup.transports.ssh_link import Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class JumpHost:
+    connect: Connect
+    credential: Credential | None
+
+
+class JumpPool:
+    """The jump hosts of a site, by the name that `jump:` gives; used by many threads at once.
+
+    A jump host is connected to when the first machine behind it is, once: its failure is the
+    failure of every machine behind it. Its login goes through `gate` like any other.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, JumpHost],
+        *,
+        gate: LoginGate = open_gate,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        self._hosts = hosts
+        self._gate = gate
+        self._deadlines = deadlines or Deadlines()
+        self._links: dict[str, Future[Link]] = {}
+        self._lock = threading.Lock()
+        self.facts: dict[str, ConnectionFacts] = {}
+
+    def channel(self, name: str, host: str, port: int) -> Channel:
+        """A stream to `host`:`port` as the jump host sees them; raises TransportError."""
+        from paramiko import ChannelException, SSHException
+
+        from checkup.transports.ssh_link import through
+
+        link = self._link(name)
+        there = shown_address(host, port)
+        try:
+            return through(link, host, port, self._deadlines.channel_s)
+        except ChannelException as error:
+            if error.code == 1:  # administratively prohibited
+                raise TransportError(
+                    ErrorClass.DENIED,
+                    f"jump host {name}: does not forward to {there}; ask for AllowTcpForwarding (or PermitOpen)",
+                ) from None
+            raise _unreachable(name, there) from None
+        except (SSHException, OSError, EOFError) as error:
+            if not link.transport.is_active():
+                raise TransportError(
+                    ErrorClass.DROPPED, f"jump host {name}: its connection broke; try again"
+                ) from None
+            if "imeout" in str(error):
+                raise TransportError(
+                    ErrorClass.TIMEOUT, f"jump host {name}: got no answer from {there} in time"
+                ) from None
+            raise _unreachable(name, there) from None
+
+    def close(self) -> None:
+        """Close all connections; what runs through them ends as dropped."""
+        with self._lock:
+            links, self._links = self._links, {}
+        for opening in links.values():
+            if opening.done() and opening.exception() is None:
+                opening.result().close()
+
+    def _link(self, name: str) -> Link:
+        with self._lock:
+            opening, first = self._links.get(name), False
+            if opening is None:
+                opening, first = Future["Link"](), True
+                self._links[name] = opening
+        if first:
+            try:
+                opening.set_result(self._open(name))
+            except BaseException as error:
+                opening.set_exception(error)
+        try:
+            return opening.result()
+        except TransportError as error:
+            # A new one for each thread: they would all write their traceback into the same.
+            raise TransportError(error.error, f"jump host {name}: {error.detail}") from None
+
+    def _open(self, name: str) -> Link:
+        from checkup.transports.ssh_link import open_link
+
+        host = self._hosts.get(name)
+        if host is None:
+            raise TransportError(ErrorClass.UNREACHABLE, "the site file describes no host of this name")
+        if host.connect.jump:
+            raise TransportError(ErrorClass.UNSUPPORTED, "is behind a jump host itself; one is all checkup can do")
+        self.facts[name] = facts = ConnectionFacts(transport="ssh")
+        link = open_link(
+            host.connect,
+            host.credential,
+            gate=self._gate,
+            deadlines=self._deadlines,
+            jump=None,
+            facts=facts,
+        )
+        link.wire.allowance = UNLIMITED  # it carries what the machines behind it say; each has its own limit
+        return link
+
+
+def _unreachable(name: str, there: str) -> TransportError:
+    return TransportError(
+        ErrorClass.UNREACHABLE, f"jump host {name}: cannot reach {there}; is the machine on, and the address right?"
+    )

@@ -1,0 +1,210 @@
+"""One run: planned, collected, kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from checkup import __version__
+from checkup import plan as plans
+from checkup.api import Visit
+from checkup.collect import Collected, collect
+from checkup.collect.events import Emit
+from checkup.collect.opening import Opening
+from checkup.collect.station import StationWatch
+from checkup.plan import EndpointPlan, Plan, make_plan
+from checkup.site import Site, public_json
+from checkup.snapshot import EndpointSnapshot
+from checkup.workflow.prepare import Prepared
+
+if TYPE_CHECKING:
+    from checkup.store import RunRecord, Store
+
+# Without an earlier visit, logs are read this far back.
+FIRST_LOOK_BACK = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    run_id: str
+    visit_id: int
+    collected: Collected
+
+
+def plan_run(
+    prepared: Prepared,
+    store: Store | None,
+    visit: Visit,
+    now: datetime,
+    *,
+    only: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+) -> Plan:
+    """What would run where. Contacts nothing; reads from the store when each target was last seen."""
+    since = _since(prepared.site, store, now)
+    return make_plan(
+        prepared.site,
+        prepared.catalogue,
+        visit,
+        since=since,
+        only=only,
+        hosts=hosts,
+        posix=os.name == "posix",
+    )
+
+
+def _since(site: Site, store: Store | None, now: datetime) -> Mapping[str, datetime]:
+    """The time of each target's last visit, from earlier visits' runs."""
+    seen: dict[str, datetime] = {}
+    if store is not None:
+        open_visits = {visit.id for visit in store.visits(site.site.id) if visit.closed_at is None}
+        for run in store.runs(site.site.id):
+            if run.started_at < now and (run.visit_id not in open_visits or run.visit is Visit.INTERIM):
+                for endpoint in store.finished_endpoints(run.id):
+                    seen.setdefault(endpoint, run.started_at)
+    return {target.id: seen.get(target.endpoint, now - FIRST_LOOK_BACK) for target in site.targets()}
+
+
+def plan_of(run: RunRecord) -> Plan:
+    """The plan as it was stored with the run."""
+    return plans.from_json(json.dumps(run.plan_json).encode())
+
+
+def start_run(
+    prepared: Prepared,
+    store: Store,
+    plan: Plan,
+    *,
+    clock: Callable[[], datetime],
+    emit: Emit,
+    parallel: int = 64,
+) -> RunOutcome:
+    """Collect a plan as a new run of its visit."""
+    from checkup.store import RunRecord
+
+    started = clock()
+    site_id = prepared.site.site.id
+    visit_id = store.open_visit(site_id, plan.visit, started)
+    run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    store.begin_run(
+        RunRecord(
+            id=run_id,
+            site=site_id,
+            visit_id=visit_id,
+            visit=plan.visit,
+            started_at=started,
+            tool_version=__version__,
+            site_json=public_json(prepared.site),
+            plan_json=json.loads(plans.to_json(plan)),
+        )
+    )
+    return _collect(prepared, store, plan, run_id, visit_id, clock=clock, emit=emit, parallel=parallel)
+
+
+def resume_run(
+    prepared: Prepared,
+    store: Store,
+    run: RunRecord,
+    *,
+    clock: Callable[[], datetime],
+    emit: Emit,
+    parallel: int,
+) -> RunOutcome:
+    """Go on with an interrupted run: the stored plan, without the endpoints that are finished."""
+    plan = plan_of(run)
+    skip = frozenset(store.finished_endpoints(run.id))
+    return _collect(
+        prepared, store, plan, run.id, run.visit_id, clock=clock, emit=emit, parallel=parallel, skip=skip
+    )
+
+
+def _collect(
+    prepared: Prepared,
+    store: Store,
+    plan: Plan,
+    run_id: str,
+    visit_id: int,
+    *,
+    clock: Callable[[], datetime],
+    emit: Emit,
+    parallel: int,
+    skip: frozenset[str] = frozenset(),
+) -> RunOutcome:
+    from checkup.store import RunState
+
+    state = RunState.FAILED
+    station = StationWatch()
+    try:
+        with Opening(prepared.site, prepared.loaded.path.parent) as opening:
+            collected = collect(
+                plan,
+                sections=prepared.catalogue.sections,
+                open_session=opening.open,
+                recorder=_StoreRecorder(store, prepared.site, run_id, clock),
+                clock=clock,
+                emit=emit,
+                parallel=parallel,
+                skip=skip,
+            )
+        state = RunState.INTERRUPTED if collected.interrupted else RunState.COMPLETE
+        if collected.failure is not None:
+            state = RunState.FAILED
+    finally:
+        _finish(store, run_id, state, clock(), station)
+    return RunOutcome(run_id=run_id, visit_id=visit_id, collected=collected)
+
+
+def _finish(store: Store, run_id: str, state: object, at: datetime, station: StationWatch) -> None:
+    from checkup.store import RunState, StoreError
+
+    try:
+        store.finish_run(run_id, RunState(str(state)), at, station=station.facts())
+    except StoreError:
+        # The store that failed the run may not take its end either; the run is found by its owner
+        # being gone, and marked interrupted.
+        if state is not RunState.FAILED:
+            raise
+
+
+class _StoreRecorder:
+    """The store as collect's recorder."""
+
+    def __init__(self, store: Store, site: Site, run_id: str, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._site = site.site.id
+        self._pins = {host.id: host.identity for host in site.hosts if host.identity}
+        self._run_id = run_id
+        self._clock = clock
+
+    def sent(self, plan: EndpointPlan, script: bytes) -> int:
+        from checkup.store import LedgerEntry
+
+        return self._store.ledger_begin(
+            LedgerEntry(
+                run=self._run_id,
+                endpoint=plan.endpoint,
+                transport=plan.transport,
+                at=self._clock(),
+                sha256=hashlib.sha256(script).hexdigest(),
+                script=script,
+                sent_bytes=len(script),
+            )
+        )
+
+    def returned(self, entry: int, returned_bytes: int, outcome: str) -> None:
+        self._store.ledger_end(entry, returned_bytes=returned_bytes, ended_at=self._clock(), outcome=outcome)
+
+    def save(self, snapshot: EndpointSnapshot) -> None:
+        self._store.save_endpoint(self._run_id, snapshot)
+
+    def identity(self, endpoint: str) -> str | None:
+        return self._pins.get(endpoint) or self._store.identity(self._site, endpoint)
+
+    def pin(self, endpoint: str, identity: str) -> None:
+        self._store.pin_identity(self._site, endpoint, identity, self._clock())

@@ -1,0 +1,86 @@
+"""What checkup needs of the machine it runs on."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Examination(NamedTuple):
+    name: str
+    found: bool
+    advice: str
+
+
+def examinations(store: str | None) -> Iterator[Examination]:
+    yield Examination(
+        f"Python {sys.version.split()[0]}", sys.version_info >= (3, 11), "install Python 3.11 or newer"
+    )
+    yield _pango()
+    yield _shell()
+    yield _time_zones()
+    yield _keyring()
+    yield _agent()
+    yield _own_probes()
+    yield _store(store)
+
+
+def _pango() -> Examination:
+    from checkup.report import pango_problem
+
+    problem = pango_problem()
+    return Examination("Pango, for the PDF (without it the report is HTML)", not problem, problem)
+
+
+def _shell() -> Examination:
+    return Examination(
+        "a POSIX shell, for `connect: local`",
+        shutil.which("sh") is not None,
+        "only psutil's sections can be collected from this machine; use WSL2 for the others",
+    )
+
+
+def _time_zones() -> Examination:
+    found = Path("/usr/share/zoneinfo").is_dir() or importlib.util.find_spec("tzdata") is not None
+    return Examination("time zones", found, "pip install tzdata")
+
+
+def _keyring() -> Examination:
+    from checkup.secrets import keyring_problem
+
+    problem = keyring_problem()
+    return Examination("a keyring for `keyring:` secrets", not problem, problem)
+
+
+def _agent() -> Examination:
+    found = os.name == "nt" or bool(os.environ.get("SSH_AUTH_SOCK"))
+    return Examination(
+        "an SSH agent for `agent: true`", found, "start one (`eval $(ssh-agent)`), or use key files"
+    )
+
+
+def _own_probes() -> Examination:
+    """Another distribution may install a top-level package `probes` over ours."""
+    spec = importlib.util.find_spec("probes")
+    ours = Path(__file__).resolve().parents[2] / "probes"
+    found = spec is not None and spec.origin is not None and Path(spec.origin).resolve().parent == ours
+    return Examination(
+        "the built-in probes", found, "another package named `probes` is in the way: use a fresh venv"
+    )
+
+
+def _store(url: str | None) -> Examination:
+    from checkup.store import StoreError
+    from checkup.workflow.prepare import store_at
+
+    try:
+        with store_at(url) as opened:
+            opened.runs()
+    except StoreError as error:
+        return Examination("the store", False, str(error))
+    return Examination("the store", True, "")

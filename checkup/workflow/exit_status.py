@@ -1,0 +1,48 @@
+"""What the shell is told. Stable; design, section 9."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from checkup.assessment import Assessment, Outcome, Priority
+
+_RANK = {Priority.P1: 1, Priority.P2: 2, Priority.P3: 3}
+
+
+class Exit(IntEnum):
+    COMPLETE = 0
+    FINDINGS = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NOTHING = 4
+    P1_AWAITS = 10
+    INTERRUPTED = 130
+
+
+def exit_status(
+    assessment: Assessment | None,
+    *,
+    written: bool,
+    interrupted: bool = False,
+    fail_on: Priority | None = None,
+) -> Exit:
+    """Where several hold: interrupted, nothing, P1, incomplete, findings, complete."""
+    if interrupted:
+        return Exit.INTERRUPTED
+    if assessment is None or not written or not _anything_assessed(assessment):
+        return Exit.NOTHING
+    open_findings = [f for f in assessment.findings if not (f.waived and f.waived.in_force) and f.ranking]
+    if any(f.ranking.priority is Priority.P1 and not f.ranking.predicted for f in open_findings if f.ranking):
+        return Exit.P1_AWAITS
+    if assessment.totals.not_checked or assessment.not_checked:
+        return Exit.INCOMPLETE
+    if fail_on is not None and any(
+        _RANK.get(f.ranking.priority, 9) <= _RANK[fail_on] for f in open_findings if f.ranking
+    ):
+        return Exit.FINDINGS
+    return Exit.COMPLETE
+
+
+def _anything_assessed(assessment: Assessment) -> bool:
+    """Something of the client's was judged; a finding that a machine is out of reach does not count."""
+    return any(check.outcome in (Outcome.PASSED, Outcome.FINDING) for check in assessment.checks)

@@ -1,0 +1,1 @@
+"""Probes of a machine: its disks, memory, clock, services and upkeep."""

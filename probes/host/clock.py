@@ -1,0 +1,215 @@
+"""The machine's clock: is it set from a source, and does it agree with ours?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checkup.api import (
+    JSON,
+    Context,
+    Duration,
+    Finding,
+    Impact,
+    Metric,
+    NotChecked,
+    Passed,
+    Probe,
+    Result,
+    Section,
+    Shell,
+    Text,
+    Value,
+    When,
+    Worse,
+)
+from probes.host.connection import Reached
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSource:
+    """`synchronised` is None where no program on the machine could say; `offset_s` is against its source."""
+
+    program: str
+    synchronised: bool | None
+    source: str = ""
+    offset_s: float | None = None
+
+
+# chronyc and ntpq know the offset; timedatectl asks the kernel, whoever sets the clock.
+TIME = """
+if command -v chronyc >/dev/null && chronyc -n -c tracking 2>/dev/null; then
+  echo "program=chrony"
+elif command -v ntpq >/dev/null && ntpq -pn 2>/dev/null; then
+  echo "program=ntp"
+fi
+if [ -d /run/systemd/system ] && command -v timedatectl >/dev/null; then
+  timedatectl show -p NTP -p NTPSynchronized 2>/dev/null || timedatectl status --no-pager
+fi
+found=
+for file in /proc/[0-9]*/comm; do
+  read -r name <"$file"
+  case "$name" in chronyd|ntpd|systemd-timesyn|openntpd|vmtoolsd|VBoxService) found="$found $name" ;; esac
+done 2>/dev/null
+echo "daemons=$found"
+[ -e /run/systemd/timesync/synchronized ] && echo "timesync=yes"
+[ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -e /run/systemd/container ] && echo "container=yes"
+exit 0
+"""
+
+
+def parse(raw: JSON, source: str, version: int) -> TimeSource:
+    text = str(raw)
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "daemons" not in values:
+        raise ValueError("the answer has no end")
+    if values.get("program") == "chrony":
+        return _from_chrony(text)
+    if values.get("program") == "ntp":
+        return _from_ntp(text)
+    if "NTPSynchronized" in values:
+        return TimeSource("systemd", values["NTPSynchronized"] == "yes", values["daemons"].strip())
+    if old := re.search(r"NTP synchronized: (yes|no)", text):
+        return TimeSource("systemd", old[1] == "yes", values["daemons"].strip())
+    if "timesync" in values:
+        return TimeSource("systemd", True, "systemd-timesyncd")
+    if values.get("container"):
+        return TimeSource("container", None)
+    daemons = values["daemons"].strip()
+    return TimeSource("", None if daemons else False, daemons)
+
+
+def _from_chrony(text: str) -> TimeSource:
+    """`chronyc -c tracking`: id, source, stratum, reference time, system time offset, …, leap status."""
+    row = next((line.split(",") for line in text.splitlines() if line.count(",") >= 12), None)
+    if row is None:
+        raise ValueError("chrony gave no tracking line")
+    synchronised = row[13] != "Not synchronised" if len(row) > 13 else row[2] != "0"
+    return TimeSource("chrony", synchronised, row[1], float(row[4]))
+
+
+def _from_ntp(text: str) -> TimeSource:
+    """`ntpq -pn`: a `*` marks the peer that is followed; the ninth column is the offset in milliseconds."""
+    for line in text.splitlines():
+        words = line[1:].split()
+        if line.startswith(("*", "o")) and len(words) >= 10:
+            return TimeSource("ntp", True, words[0], float(words[8]) / 1000)
+    return TimeSource("ntp", False)
+
+
+time_source = Section(
+    name="time-source",
+    facts=TimeSource,
+    collect={"posix": Shell(TIME)},
+    parse=parse,
+    privacy="name or address of the time source",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLevels:
+    offset_s: float = 1.0  # against its own source (IHE Consistent Time: median error below 1 s)
+
+
+def check_sync(facts: TimeSource, levels: SyncLevels, ctx: Context) -> Iterator[Result]:
+    evidence: dict[str, Value] = {"program": Text(facts.program or facts.source or "none")}
+    if facts.source:
+        evidence["source"] = Text(facts.source)
+    if facts.offset_s is not None:
+        evidence["offset"] = Duration(facts.offset_s)
+    if facts.synchronised is None:
+        reason = (
+            "a container has its host's clock"
+            if facts.program == "container"
+            else "its state is not readable"
+        )
+        yield NotChecked(reason=f"{facts.source or 'time'}: {reason}")
+    elif not facts.synchronised:
+        message = "free" if not facts.source else "lost"
+        yield Finding(impact=Impact.LIMITED, message=message, evidence=evidence)
+    elif facts.offset_s is not None and abs(facts.offset_s) > levels.offset_s:
+        yield Finding(
+            impact=Impact.LIMITED,
+            message="offset",
+            evidence={**evidence, "limit": Duration(levels.offset_s)},
+            value=Duration(abs(facts.offset_s)),
+            worse=Worse.HIGHER,
+        )
+    else:
+        yield Passed(evidence=evidence)
+
+
+time_sync = Probe(
+    id="host.time-sync",
+    title="The clock is set from a time source",
+    check=check_sync,
+    levels=SyncLevels(),
+    messages={
+        "free": "The clock is not set from any time source; it will drift.",
+        "lost": "{source} is to set the clock, but it is not synchronised at the moment.",
+        "offset": "The clock is {offset} away from its own source {source}.",
+    },
+    why="Times of results and orders are compared between machines; logins fail when clocks are far apart.",
+    remedy="Let the clock follow the site's time source (chrony, ntpd or systemd-timesyncd).",
+    verify="`timedatectl` or `chronyc tracking` says synchronised.",
+    references=("domain: server.time-source", "IHE Consistent Time"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SkewLevels:
+    off_s: float = 1.0  # IHE Consistent Time
+    far_s: float = 60.0  # entries appear in the wrong order to people
+    broken_s: float = 300.0  # Kerberos refuses logins (its default)
+
+
+def check_skew(facts: Reached, levels: SkewLevels, ctx: Context) -> Iterator[Result]:
+    if facts.clock_offset_s is None or facts.clock_error_s is None:
+        yield NotChecked(reason=facts.detail or "the machine did not tell its time", error=facts.error)
+        return
+    # Only what lies beyond the error bar is certain.
+    offset, error = abs(facts.clock_offset_s), abs(facts.clock_error_s)
+    certain = max(0.0, offset - error)
+    evidence: dict[str, Value] = {"offset": Duration(facts.clock_offset_s), "error": Duration(error)}
+    yield Metric(name="offset", value=Duration(facts.clock_offset_s))
+    steps = (
+        (levels.broken_s, Impact.MAJOR, When.NOW, "broken"),
+        (levels.far_s, Impact.MAJOR, When.BEFORE_NEXT_VISIT, "off"),
+        (levels.off_s, Impact.LIMITED, When.BEFORE_NEXT_VISIT, "off"),
+    )
+    for limit, impact, when, message in steps:
+        if certain >= limit:
+            yield Finding(
+                impact=impact,
+                when=when,
+                message=message,
+                evidence={**evidence, "limit": Duration(limit)},
+                value=Duration(offset),
+                worse=Worse.HIGHER,
+            )
+            return
+    if error > levels.off_s:
+        yield NotChecked(reason=f"the clock could be read only to within {error:.0f} s")
+        return
+    yield Passed(evidence={**evidence, "limit": Duration(levels.off_s)})
+
+
+clock_skew = Probe(
+    id="host.clock-skew",
+    title="The clock agrees with the time of the check-up",
+    check=check_skew,
+    levels=SkewLevels(),
+    messages={
+        "off": "The clock is {offset} off (measured to within {error}).",
+        "broken": "The clock is {offset} off (measured to within {error}): logins may be refused.",
+    },
+    why="Times of results and orders are compared between machines; beyond five minutes logins fail.",
+    remedy="Set the clock from the site's time source, and find out why it was not.",
+    verify="The next run measures an offset below one second.",
+    references=(
+        "domain: workstation.time-skew",
+        "IHE Consistent Time",
+        "Kerberos: default maximum skew 5 minutes",
+    ),
+)

@@ -1,0 +1,171 @@
+"""How many errors the system log holds, by program. Never their texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from checkup.api import (
+    JSON,
+    Context,
+    Finding,
+    Impact,
+    Metric,
+    NotChecked,
+    Number,
+    Parameter,
+    Passed,
+    Probe,
+    Result,
+    Section,
+    Shell,
+    Text,
+    Value,
+    When,
+    Worse,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogErrors:
+    """Errors by program; `severe` are those of priority critical and above. `method` tells the log:
+    the journal knows priorities, a plain file is searched for the words of an error."""
+
+    method: str
+    errors: tuple[tuple[str, int], ...]
+    severe: int
+    capped: bool
+
+
+# Counted on the machine: a name and a number a line come back. At most 20 000 entries are looked at.
+POSIX = """
+if command -v journalctl >/dev/null && { [ -d /var/log/journal ] || [ -d /run/log/journal ]; }; then
+  case " $(id -Gn) " in
+    *" root "*|*" adm "*|*" systemd-journal "*|*" wheel "*) ;;
+    *) denied "the journal: the account is in none of the groups adm, systemd-journal, wheel" ;;
+  esac
+  journalctl -q --no-pager -n 1 >/dev/null 2>&1 || denied "the journal"
+  [ "${P_since:-0}" -gt 0 ] && since="@$P_since" || since="-30 days"
+  echo "method journal"
+  journalctl -q --no-pager -o short -p err -n 20000 --since "$since" | awk '/^[A-Z]/ {
+      name = $5; sub(/[[(:].*/, "", name); if (name !~ /^[A-Za-z0-9_.@+-]+$/) name = "(other)"
+      n[name]++; all++ }
+    END { for (k in n) print "errors " n[k] " " k; print "all " all + 0 }'
+  journalctl -q --no-pager -o short -p crit -n 20000 --since "$since" |
+    awk '/^[A-Z]/ { n++ } END { print "severe " n + 0 }'
+  exit 0
+fi
+for file in /var/log/syslog /var/log/messages; do
+  [ -e "$file" ] || continue
+  [ -r "$file" ] || denied "$file"
+  echo "method file"
+  tail -n 20000 "$file" | awk 'tolower($0) ~ /(error|fail|critical|panic)/ {
+      name = ($1 ~ /^[0-9]+-/) ? $3 : $5; sub(/[[(:].*/, "", name)
+      if (name !~ /^[A-Za-z0-9_.@+-]+$/) name = "(other)"
+      n[name]++ }
+    END { for (k in n) print "errors " n[k] " " k; print "severe 0"; print "all " NR }'
+  exit 0
+done
+absent "no journal and no system log file"
+"""
+
+CAP = 20000
+NAME = re.compile(r"^errors (\d{1,9}) ([\w.@+()-]{1,60})$", re.M | re.A)
+
+
+def parse(raw: JSON, source: str, version: int) -> LogErrors:
+    text = str(raw)
+    method = re.search(r"^method (journal|file)$", text, re.M)
+    severe = re.search(r"^severe (\d{1,9})$", text, re.M | re.A)
+    looked_at = re.search(r"^all (\d{1,9})$", text, re.M | re.A)
+    if not (method and severe and looked_at):
+        raise ValueError("the counts have no end")
+    counts = [(found[2], int(found[1])) for found in NAME.finditer(text)]
+    odd = len(re.findall(r"^errors ", text, re.M)) - len(counts)
+    if odd:
+        counts.append(("(other)", odd))
+    counts.sort(key=lambda pair: (-pair[1], pair[0]))
+    return LogErrors(method[1], tuple(counts), int(severe[1]), int(looked_at[1]) >= CAP)
+
+
+log_errors = Section(
+    name="log-errors",
+    facts=LogErrors,
+    collect={"posix": Shell(POSIX, timeout_s=40)},
+    parse=parse,
+    parameters={"since": Parameter("instant", 0, "count from here; 30 days where there was no visit")},
+    privacy="names of programs and numbers of their errors; never a text",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLevels:
+    a_day: float = 20.0  # errors a day of one program
+    flood_a_day: float = 500.0  # errors a day of one program that fill the log and hide others
+    severe: int = 1  # entries of priority critical, alert or emergency, since the last visit
+
+
+FILE_WINDOW_DAYS = 7.0  # how far a log file usually reaches before it is turned over
+
+
+def check(facts: LogErrors, levels: LogLevels, ctx: Context) -> Iterator[Result]:
+    since = ctx.previous_at or ctx.collected_at - timedelta(days=30)
+    window = (ctx.collected_at - since).total_seconds() / 86400
+    days = max(1.0, window if facts.method == "journal" else FILE_WINDOW_DAYS)
+    total = sum(count for _, count in facts.errors)
+    yield Metric(name="errors", value=Number(total))
+    found = False
+    for name, count in facts.errors[:50]:
+        a_day = count / days
+        if a_day < levels.a_day:
+            continue
+        found = True
+        flood = a_day >= levels.flood_a_day
+        yield Finding(
+            impact=Impact.LIMITED,
+            when=When.BEFORE_NEXT_VISIT if flood else When.LATER,
+            message="many",
+            item=name,
+            evidence={
+                "count": Number(count),
+                "a_day": Number(round(a_day, 1), "a day"),
+                "limit": Number(levels.flood_a_day if flood else levels.a_day, "a day"),
+                "log": Text(facts.method),
+            },
+            value=Number(a_day, "a day"),
+            worse=Worse.HIGHER,
+        )
+    evidence: dict[str, Value] = {"errors": Number(total), "severe": Number(facts.severe)}
+    if facts.severe >= levels.severe:
+        yield Finding(
+            impact=Impact.LIMITED,
+            message="severe",
+            evidence=evidence,
+            value=Number(facts.severe),
+            worse=Worse.HIGHER,
+        )
+    elif found:
+        return
+    elif facts.capped and facts.method == "journal":
+        yield NotChecked(reason=f"more than {CAP} entries: only the newest were counted")
+    else:
+        yield Passed(evidence=evidence)
+
+
+error_counts = Probe(
+    id="host.log-errors",
+    title="The system log shows few errors",
+    check=check,
+    levels=LogLevels(),
+    messages={
+        "many": "{item} logged {count} errors, {a_day}.",
+        "severe": "The system log holds {severe} entries of the gravest kind.",
+    },
+    why="A program that logs errors all day is about to fail, or hides the one entry that matters.",
+    remedy="Read the entries of the program named on the machine itself, and mend their cause.",
+    verify="`journalctl -p err` of the last days shows the program no more.",
+    rights="membership in the group adm or systemd-journal",
+    references=("domain: app.error-log, for the system's own log",),
+)

@@ -1,0 +1,126 @@
+"""The names that this machine must be able to find, and how it finds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checkup.api import (
+    JSON,
+    Context,
+    Finding,
+    Impact,
+    NotApplicable,
+    Number,
+    Parameter,
+    Passed,
+    Probe,
+    Result,
+    Section,
+    Shell,
+    Text,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """`seconds` is whole seconds: the machine's own clock has no finer one in every shell."""
+
+    name: str
+    addresses: tuple[str, ...]
+    seconds: int
+    in_hosts_file: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    names: tuple[Name, ...]
+
+
+POSIX = """
+[ -n "$P_names" ] || absent "no names are declared for this machine"
+command -v getent >/dev/null || unsupported "no getent command"
+printf '%s\\n' "$P_names" | while IFS= read -r name; do
+  began=$(date +%s)
+  echo "name $name"
+  getent ahosts "$name" 2>/dev/null || getent hosts "$name"
+  ended=$(date +%s)
+  echo "seconds $((ended - began))"
+done
+echo "== hosts"
+awk '$1 !~ /^#/ { for (i = 2; i <= NF && $i !~ /^#/; i++) print $i }' /etc/hosts
+exit 0
+"""
+
+
+def parse(raw: JSON, source: str, version: int) -> Names:
+    asked, mark, hosts = str(raw).partition("== hosts\n")
+    if not mark:
+        raise ValueError("the list of names has no end")
+    in_hosts_file = set(hosts.split())
+    names: list[Name] = []
+    for block in re.split(r"^name ", asked, flags=re.M)[1:]:
+        name, _, rest = block.partition("\n")
+        addresses = {
+            line.split()[0] for line in rest.splitlines() if re.match(r"[0-9A-Fa-f.:]{2,45}\s", line)
+        }
+        took = re.search(r"^seconds (\d{1,6})$", rest, re.M | re.A)
+        if took is None:
+            raise ValueError("a name has no answer")
+        names.append(Name(name, tuple(sorted(addresses)), int(took[1]), name in in_hosts_file))
+    return Names(tuple(names))
+
+
+names = Section(
+    name="names",
+    facts=Names,
+    collect={"posix": Shell(POSIX)},
+    parse=parse,
+    parameters={"names": Parameter("texts", (), "names of machines that this one must find")},
+    privacy="addresses of the declared names",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NameLevels:
+    slow_s: int = 3  # seconds for one name: one name server does not answer (resolvers wait 5 s)
+
+
+def check(facts: Names, levels: NameLevels, ctx: Context) -> Iterator[Result]:
+    if not facts.names:
+        yield NotApplicable(reason="no names are declared for this machine")
+    for one in facts.names:
+        evidence: dict[str, Value] = {
+            "addresses": Text(", ".join(one.addresses) or "none"),
+            "seconds": Number(one.seconds, "s"),
+            "hosts_file": Text("yes" if one.in_hosts_file else "no"),
+        }
+        if not one.addresses:
+            yield Finding(impact=Impact.MAJOR, message="unknown", item=one.name, evidence=evidence)
+        elif one.seconds >= levels.slow_s:
+            yield Finding(
+                impact=Impact.LIMITED,
+                message="slow",
+                item=one.name,
+                evidence={**evidence, "limit": Number(levels.slow_s, "s")},
+            )
+        else:
+            yield Passed(item=one.name, evidence=evidence)
+
+
+name_resolution = Probe(
+    id="host.name-resolution",
+    title="The machine finds the names it needs, at once",
+    check=check,
+    levels=NameLevels(),
+    messages={
+        "unknown": "The name {item} cannot be resolved.",
+        "slow": "The name {item} took {seconds} to resolve: a name server does not answer.",
+    },
+    why="A program that cannot find its database by name does not start; a slow answer delays every login.",
+    remedy="Correct the record or the list of name servers; remove name servers that no longer exist.",
+    verify="`getent hosts` with the name answers at once.",
+    references=("domain: network.name-resolution",),
+)

@@ -1,0 +1,267 @@
+"""The fixed volumes of a machine: room, room for files, and the day they will be full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psutil
+
+from checkup.api import (
+    JSON,
+    Bytes,
+    Context,
+    Duration,
+    Finding,
+    Impact,
+    Instant,
+    Metric,
+    NotApplicable,
+    NotEnoughHistory,
+    Number,
+    Passed,
+    Probe,
+    Psutil,
+    Ratio,
+    Result,
+    Section,
+    Shell,
+    Step,
+    When,
+    Worse,
+    judge,
+)
+
+# File systems that hold no data of their own: memory, kernel interfaces, read-only images.
+NOT_DATA = frozenset({"tmpfs", "devtmpfs", "ramfs", "efivarfs", "nsfs", "squashfs", "iso9660"})
+
+# Anything smaller is a window into something else, not a place for data.
+SMALLEST = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    mount: str
+    filesystem: str
+    size_bytes: int
+    used_bytes: int
+    free_bytes: int
+    inodes: int
+    free_inodes: int
+
+    @property
+    def used_ratio(self) -> float:
+        """As `df` counts: what is kept for root is neither used nor free."""
+        usable = self.used_bytes + self.free_bytes
+        return self.used_bytes / usable if usable else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    volumes: tuple[Volume, ...]
+
+
+# `df -l` leaves network mounts out, whose dead server would hang us; busybox has no -l.
+POSIX = """
+command -v df >/dev/null || absent "no df command"
+df -P -k -l 2>/dev/null || df -P -k || partial "df could not read every volume"
+echo "== inodes"
+df -P -i -l 2>/dev/null || df -P -i 2>/dev/null
+echo "== mounts"
+cat /proc/mounts 2>/dev/null
+exit 0
+"""
+
+
+def read_local() -> JSON:
+    volumes: list[JSON] = []
+    for part in psutil.disk_partitions(all=True):
+        usage = psutil.disk_usage(part.mountpoint)
+        volumes.append([part.mountpoint, part.fstype, usage.total, usage.used, usage.free])
+    return volumes
+
+
+def parse(raw: JSON, source: str, version: int) -> Volumes:
+    volumes = _from_psutil(raw) if source == "local" else _from_df(str(raw))
+    return Volumes(tuple(v for v in volumes if v.size_bytes >= SMALLEST and _holds_data(v)))
+
+
+def _holds_data(volume: Volume) -> bool:
+    # A container's root is an overlay with a size of its own; the others repeat their host's.
+    if volume.filesystem == "overlay":
+        return volume.mount == "/"
+    return volume.filesystem not in NOT_DATA
+
+
+def _from_psutil(raw: Any) -> Iterator[Volume]:
+    for mount, filesystem, size, used, free in raw:
+        yield Volume(str(mount), str(filesystem), int(size), int(used), int(free), 0, 0)
+
+
+def _from_df(raw: str) -> Iterator[Volume]:
+    space, _, rest = raw.partition("== inodes\n")
+    inodes, _, mounts = rest.partition("== mounts\n")
+    filesystems = {m[1]: m[2] for m in map(str.split, mounts.splitlines()) if len(m) > 2}
+    files = dict(_df_rows(inodes))
+    for mount, (size, used, free) in _df_rows(space):
+        total_inodes, _, free_inodes = files.get(mount, (0, 0, 0))
+        filesystem = filesystems.get(mount.replace(" ", "\\040"), "")
+        yield Volume(mount, filesystem, size * 1024, used * 1024, free * 1024, total_inodes, free_inodes)
+
+
+def _df_rows(text: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """The rows of `df -P`: device, three numbers ("-" for none), a percentage, the mount point."""
+    for line in text.splitlines():
+        words = line.split(maxsplit=5)
+        if len(words) == 6 and all(word.isdigit() for word in words[1:4]):
+            yield words[5], (int(words[1]), int(words[2]), int(words[3]))
+
+
+volumes = Section(
+    name="volumes",
+    facts=Volumes,
+    collect={"posix": Shell(POSIX), "local": Psutil(read_local)},
+    parse=parse,
+    privacy="mount points and sizes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceLevels:
+    tight: float = 0.80  # share used: plan for more room (server.disk-free, 20 % free)
+    full: float = 0.90  # share used: work is at risk (10 % free)
+
+
+def check_space(facts: Volumes, levels: SpaceLevels, ctx: Context) -> Iterator[Result]:
+    if not facts.volumes:
+        yield NotApplicable(reason="no volume holds data")
+    for volume in facts.volumes:
+        yield from judge(
+            "used",
+            Ratio(volume.used_ratio),
+            (
+                Step(levels.full, Impact.MAJOR, When.BEFORE_NEXT_VISIT, "full"),
+                Step(levels.tight, Impact.LIMITED, When.LATER),
+            ),
+            worse=Worse.HIGHER,
+            message="tight",
+            item=volume.mount,
+            evidence={"free": Bytes(volume.free_bytes), "size": Bytes(volume.size_bytes)},
+        )
+
+
+space = Probe(
+    id="host.volume-space",
+    title="Data volumes have room to grow",
+    check=check_space,
+    levels=SpaceLevels(),
+    messages={
+        "tight": "Volume {item} is {used} full: {free} free of {size}.",
+        "full": "Volume {item} is almost full ({used}): {free} free of {size}.",
+    },
+    why="When a volume is full, nothing that lives on it can be saved, and databases may be damaged.",
+    remedy="Remove what is no longer needed (old backups, installers, logs), or extend the volume.",
+    verify="`df -h` shows the volume below the level given.",
+    references=("domain: server.disk-free",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InodeLevels:
+    tight: float = 0.85  # share of the file system's file entries in use
+    full: float = 0.95
+
+
+def check_inodes(facts: Volumes, levels: InodeLevels, ctx: Context) -> Iterator[Result]:
+    counted = [v for v in facts.volumes if v.inodes]
+    if not counted:
+        yield NotApplicable(reason="no volume has a fixed number of file entries")
+    for volume in counted:
+        yield from judge(
+            "used_entries",
+            Ratio(1 - volume.free_inodes / volume.inodes),
+            (
+                Step(levels.full, Impact.MAJOR, When.BEFORE_NEXT_VISIT),
+                Step(levels.tight, Impact.LIMITED, When.LATER),
+            ),
+            worse=Worse.HIGHER,
+            message="few",
+            item=volume.mount,
+            evidence={"free_entries": Number(volume.free_inodes)},
+        )
+
+
+inodes = Probe(
+    id="host.volume-inodes",
+    title="Data volumes have room for more files",
+    check=check_inodes,
+    levels=InodeLevels(),
+    messages={
+        "few": "Volume {item} can take only {free_entries} more files ({used_entries} of its entries used)."
+    },
+    why="A volume without free file entries refuses new files although space is left.",
+    remedy="Find the folder with very many small files (often a queue or a session store) and clear it.",
+    verify="`df -i` shows the volume below the level given.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastLevels:
+    soon_days: int = 180  # full within this time: act before the next visit (server.disk-forecast)
+    later_days: int = 365  # full within this time: plan
+
+
+def check_forecast(facts: Volumes, levels: ForecastLevels, ctx: Context) -> Iterator[Result]:
+    if not facts.volumes:
+        yield NotApplicable(reason="no volume holds data")
+    for volume in facts.volumes:
+        usable = volume.used_bytes + volume.free_bytes
+        forecast = ctx.forecast("used_bytes", volume.used_bytes, usable, volume.mount)
+        # The forecast needs the sizes of earlier visits: each visit leaves its own behind.
+        yield Metric(name="used_bytes", value=Bytes(volume.used_bytes), item=volume.mount, limit=usable)
+        if isinstance(forecast, NotEnoughHistory):
+            yield NotApplicable(
+                item=volume.mount,
+                reason=f"not enough history: {forecast.points} of {forecast.needed} measurements",
+            )
+            continue
+        evidence = {"growth_a_month": Bytes(round(forecast.per_day * 30)), "free": Bytes(volume.free_bytes)}
+        if forecast.reached is None or forecast.earliest is None:
+            yield Passed(item=volume.mount, evidence=evidence)
+            continue
+        left = forecast.reached - ctx.now
+        evidence |= {
+            "full_on": Instant(forecast.reached),
+            "earliest": Instant(forecast.earliest),
+            "days_left": Duration(left.total_seconds()),
+        }
+        if forecast.latest is not None:
+            evidence["latest"] = Instant(forecast.latest)
+        if left > timedelta(days=levels.later_days):
+            yield Passed(item=volume.mount, evidence=evidence)
+        else:
+            soon = left <= timedelta(days=levels.soon_days)
+            yield Finding(
+                impact=Impact.MAJOR if soon else Impact.LIMITED,
+                when=When.BEFORE_NEXT_VISIT if soon else When.LATER,
+                message="fills",
+                item=volume.mount,
+                evidence=evidence,
+                value=Duration(left.total_seconds()),
+                worse=Worse.LOWER,
+            )
+
+
+forecast = Probe(
+    id="host.volume-forecast",
+    title="No volume fills up before the next visits",
+    check=check_forecast,
+    levels=ForecastLevels(),
+    messages={"fills": "At its growth so far, volume {item} will be full about {full_on}."},
+    why="A volume that fills between two visits stops work on a day that can be known today.",
+    remedy="Extend the volume, or move data off it, before the date given.",
+    verify="The forecast of the next visit shows a date more than a year away.",
+    references=("domain: server.disk-forecast",),
+)

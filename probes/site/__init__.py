@@ -1,0 +1,1 @@
+"""Probes that compare the machines of a site with each other."""
