@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 from checkup.api import Connection, Declared, Psutil, Scope, Shell, Source, Target, Visit
 from checkup.batch.posix import PosixSection, assemble
 from checkup.catalogue import AnySection, Catalogue, Entry, declared
 from checkup.site import Site
+from checkup.site.models import Host, Touch
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+SATURDAY = 5
 
 
 class PlanError(Exception):
@@ -54,16 +58,9 @@ class EndpointPlan:
     endpoint: str
     transport: str
     platform: str
-    touch: str
+    opted_out: str  # why this machine is not touched; "" if it is
     targets: tuple[str, ...]
     sections: tuple[PlannedSection, ...]
-
-    @property
-    def opted_out(self) -> str:
-        """Why this machine is not touched; "" if it is."""
-        return (
-            "this machine is not touched (`touch: never` in the site file)" if self.touch == "never" else ""
-        )
 
     @property
     def scripted(self) -> tuple[PlannedSection, ...]:
@@ -114,12 +111,13 @@ def make_plan(
     catalogue: Catalogue,
     visit: Visit,
     *,
+    now: datetime,
     since: Mapping[str, datetime],
     only: Sequence[str] = (),
     hosts: Sequence[str] = (),
     posix: bool = True,
 ) -> Plan:
-    """The plan of one run.
+    """The plan of a run that starts at `now`.
 
     `since` gives each target the time of its last visit; `only` and `hosts` narrow the run;
     `posix` says whether this machine itself has a POSIX shell. Raises PlanError.
@@ -142,7 +140,7 @@ def make_plan(
         visit=visit,
         targets=tuple(targets),
         checks=tuple(checks),
-        endpoints=_endpoints(site, targets, wanted, since, posix),
+        endpoints=_endpoints(site, targets, wanted, now, since, posix),
         unlinted=tuple(entry.probe.id for entry in entries if not entry.linted),
     )
 
@@ -174,6 +172,7 @@ def _endpoints(
     site: Site,
     targets: Sequence[Target],
     wanted: Mapping[str, Mapping[str, AnySection]],
+    now: datetime,
     since: Mapping[str, datetime],
     posix: bool,
 ) -> tuple[EndpointPlan, ...]:
@@ -189,7 +188,7 @@ def _endpoints(
                 endpoint=host.id,
                 transport=host.connect.transport,
                 platform=host.platform,
-                touch=host.touch,
+                opted_out=_opted_out(site, host, now),
                 targets=tuple(target.id for target in served),
                 sections=tuple(
                     _section(target, section, sources, since[target.id])
@@ -199,6 +198,20 @@ def _endpoints(
             )
         )
     return tuple(plans)
+
+
+def _opted_out(site: Site, host: Host, now: datetime) -> str:
+    """Why a host is not touched by a run at `now`, or ""."""
+    if host.touch is Touch.NEVER:
+        return "this machine is not touched (`touch: never` in the site file)"
+    hours = site.site.clinic_hours
+    local = now.astimezone(ZoneInfo(site.site.timezone))
+    at_work = local.weekday() < SATURDAY and hours.opens <= f"{local:%H:%M}" < hours.closes
+    if host.touch is Touch.QUIET and at_work:
+        return (
+            f"this machine is left alone from {hours.opens} to {hours.closes} (`touch: quiet`); run it later"
+        )
+    return ""
 
 
 def _sources(transport: str, platform: str, posix: bool) -> tuple[Source, ...]:

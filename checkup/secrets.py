@@ -94,7 +94,7 @@ _answers: dict[str, str] = {}
 def _once(reference: str, ask: Callable[[], str]) -> str:
     # One at a time: two threads must not ask on one terminal, nor for the same secret twice.
     with _asking:
-        if reference not in _answers:
+        if not _answers.get(reference):
             _answers[reference] = ask()
         return _answers[reference]
 

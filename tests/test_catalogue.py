@@ -101,7 +101,7 @@ def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A third party's package with one probe, installed as pip would leave it."""
     (tmp_path / "clinic_probes.py").write_text(
         dedent(
-            '''
+            """
             from __future__ import annotations
             from collections.abc import Iterator
             from dataclasses import dataclass
@@ -120,7 +120,7 @@ def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             answer = Section(name="clinic-answer", facts=Answer, collect={"posix": Shell("echo 42")}, parse=parse)
             probe = Probe(id="clinic.answer", title="The clinic answers", check=check, levels=NoLevels(),
                           messages={}, why="w", remedy="r", verify="v")
-            '''
+            """
         )
     )
     info = tmp_path / "clinic_probes-1.0.dist-info"

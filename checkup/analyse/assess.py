@@ -174,7 +174,7 @@ def _waivers(site: Site) -> list[waivers.Waiver]:
         waivers.Waiver(
             probe=waiver.probe,
             target=waiver.target,
-            item=waiver.item,
+            item=waiver.item or None,
             reason=waiver.reason,
             approved_by=waiver.approved_by,
             until=waiver.until,

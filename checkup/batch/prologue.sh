@@ -13,6 +13,7 @@ export PATH LC_ALL
 count=0
 tab=$(printf '\t')
 unit=$(printf '\037')
+record=$(printf '\036')
 newline='
 '
 spaces=" $tab$newline"
@@ -98,7 +99,7 @@ summary() {
     line=''
   done
   [ -z "$line" ] || text="$text${text:+; }$line"
-  [ "${#text}" -lt 200 ] || text="$(printf '%.200s' "$text") ... $(tail -c 90)"
+  [ "${#text}" -lt 200 ] || text="$(printf '%.200s' "$text") ... $(tail -c 50)"
   # shellcheck disable=SC2254 # a pattern is meant
   case $text in
   *$not_printable*) text=$(printf '%s' "$text" | tr -c ' -~' ' ') ;;
@@ -106,12 +107,13 @@ summary() {
   printf ' %s%send\n' "$text" "$unit"
 }
 
-# At most a megabyte of what comes in. dd also counts it: a shell's variable loses NUL bytes.
+# At most a megabyte of what comes in. A shell's variable loses NUL bytes: dd counts what there was,
+# and where it cannot, NUL becomes another byte that no text has.
 limit() {
   case $limiter in
   dd) dd bs="$most" count=1 iflag=fullblock 2>&1 ;;
-  head) head -c "$most" ;;
-  *) dd bs=1024 count=1024 2>/dev/null ;;
+  head) head -c "$most" | tr '\000' '\036' ;;
+  *) dd bs=1024 count=1024 2>/dev/null | tr '\000' '\036' ;;
   esac
 }
 
@@ -146,17 +148,25 @@ section() { # target name version seconds code [parameter value]...
     judge "${verdict%% *}" "${verdict#* }"
     counted=${2##*"$newline"}
     counted=${counted%% *}
-    # dd has counted the payload, what the verdict came in, and "end" between its own marks.
-    if [ "$limiter" = dd ] && [ "$counted" -ne $((${#payload} + ${#1} + 6)) ]; then
-      status=bad_output reason='the output holds NUL bytes, which a shell cannot keep'
-    fi
+    # dd has counted the payload, the verdict, and beside them two marks, "end" and a line feed.
+    case $limiter,$counted,$payload in
+    dd,$((${#payload} + ${#1} + 6)),*) ;;
+    dd,* | *"$record"*) status=bad_output reason='the output holds NUL bytes, which a shell cannot keep' ;;
+    esac
     ;;
   none,none)
     payload='' status=bad_output reason='this machine could not start the section'
     ;;
   *)
-    payload=${raw%1+0 records in"$newline"*}
     status=partial reason="the output was cut at $most bytes"
+    payload=$raw
+    if [ "$limiter" = dd ]; then
+      payload=${raw%[01]+[01] records in"$newline"*}
+      case $2 in
+      *1+0\ records\ in*) ;;
+      *) status=bad_output reason='this machine broke the section off' ;;
+      esac
+    fi
     ;;
   esac
   frame SECTION "$target" "$name" "$version" "$status" "$spent" "$reason"

@@ -44,7 +44,7 @@ def plan(
     for endpoint in made.endpoints:
         typer.echo("")
         if endpoint.opted_out:
-            typer.echo(f"{endpoint.endpoint}: not touched (touch: never)")
+            typer.echo(f"{endpoint.endpoint}: {endpoint.opted_out}")
             continue
         sections = ", ".join(section.name for section in endpoint.sections if section.source)
         typer.echo(f"{endpoint.endpoint} by {endpoint.transport}: {sections}")

@@ -16,8 +16,8 @@ from checkup.report.words import VISITS
 MOST_LEDGER_LINES = 2000
 
 _HOST_KEYS = {
-    "pinned": "host key as in the site file",
-    "known_hosts": "host key known to the station",
+    "pinned": "host key pinned",
+    "known_hosts": "host key known",
     "ignored": "host key not verified",
 }
 _IDENTITIES = {

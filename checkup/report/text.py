@@ -18,6 +18,7 @@ NBSP = "\u00a0"
 BREAK = "\u200b"  # a place where a line may end, invisible elsewhere
 
 LONGEST_TEXT = 2000
+LONGEST_VALUE = 300
 LONGEST_BLOCK = 20_000
 LONGEST_TOKEN = 40  # line breaking is quadratic in the length of a word
 
@@ -200,7 +201,7 @@ class Formats:
             case Instant():
                 return self.instant(value.value)
             case Text():
-                return clean(value.value)
+                return clean(value.value, LONGEST_VALUE)
 
     def _local(self, at: datetime) -> datetime:
         try:

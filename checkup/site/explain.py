@@ -67,7 +67,7 @@ def _problem(details: ErrorDetails, expanded: Expanded, source: SourceMap) -> Pr
         misspelt = _KEY.fullmatch(str(keypath[-1])) and is_close(keypath[-1], _keys(location[:-1]))
         shown = keypath if misspelt else keypath[:-1]
         return Problem(source.key_at(keypath), shown, message, hint)
-    if location[-1] == "[key]":
+    if location[-1:] == ("[key]",):
         return Problem(source.key_at(keypath), keypath[:-1], f"this key {message}", hint)
     return Problem(source.at(keypath), keypath, message, hint)
 

@@ -60,6 +60,7 @@ PATTERNS: Mapping[str, str] = {
     COUNTRY_PATTERN: "must be a country code of two capital letters, like US",
     SUBDIVISION_PATTERN: "must be the code of a state or region, like CO",
     EMAIL_PATTERN: "must be an e-mail address",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": 'must be a time of day, like "17:00"',
 }
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -163,6 +164,18 @@ Declaration = Annotated[int | str | Texts, WrapValidator(_declared)]
 # --- the site and its contract ----------------------------------------------------------------
 
 
+TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+TimeOfDay = Annotated[str, Field(pattern=TIME_PATTERN)]
+
+
+class ClinicHours(Model):
+    """Hours of work, Monday to Friday, on the client's wall clock: machines with `touch: quiet` are
+    left alone in them."""
+
+    opens: TimeOfDay = "07:00"
+    closes: TimeOfDay = "19:00"
+
+
 class SiteInfo(Model):
     """Who the client is and where its wall clock and holidays are."""
 
@@ -172,6 +185,8 @@ class SiteInfo(Model):
     country: Annotated[str, Field(pattern=COUNTRY_PATTERN)]
     subdivision: Annotated[str, Field(pattern=SUBDIVISION_PATTERN)] | None = None
     closed_days: tuple[Day, ...] = ()
+    observed: bool = True  # a holiday at a weekend is kept on the working day beside it
+    clinic_hours: ClinicHours = ClinicHours()
 
 
 class Package(StrEnum):
@@ -245,10 +260,17 @@ class Touch(StrEnum):
     ANY = "any"
 
 
+def _default_value(value: Any, handler: Callable[[Any], Any]) -> Any:
+    return _one_of_several(value, handler, "must be text, a number, true or false")
+
+
+DefaultValue = Annotated[bool | int | float | str, WrapValidator(_default_value)]
+
+
 class Defaults(Model):
     """What hosts share. `connect` is completed and checked under each host that takes it."""
 
-    connect: Mapping[str, str | int | float | bool | None] = Field(default_factory=dict[str, Any])
+    connect: Mapping[str, DefaultValue] = Field(default_factory=dict[str, Any])
     touch: Touch | None = None
 
 
@@ -289,7 +311,7 @@ class Host(Model):
 
 class Waiver(Model):
     """A finding that the client accepts until a date. `target` is a host, "" for a check of the
-    whole site; `accepted` is the worst value accepted, in the unit of the probe's metric."""
+    whole site; without `item` it covers all items of the target; `accepted` is the worst value accepted, in the unit of the probe's metric."""
 
     probe: Line
     target: str = ""

@@ -69,7 +69,7 @@ class SiteFileError(Exception):
     def __init__(self, problems: Iterable[Problem], path: PurePath | str) -> None:
         self.problems: list[Problem] = sorted(problems, key=_in_file_order)
         self.path = path
-        super().__init__(path, self.problems)
+        super().__init__(self.problems, path)
 
     def __str__(self) -> str:
         return "\n".join(f"{self._place(problem.position)}: {problem}" for problem in self.problems)

@@ -105,5 +105,8 @@ def _host(host: FirstHost) -> Iterator[str]:
 def _text(value: str) -> str:
     """A text as a YAML scalar, in quotes where it needs them."""
     plain = _PLAIN.fullmatch(value) and not value.endswith(" ") and scalar(value) == value
-    # JSON's text is YAML's, as long as characters beyond ASCII stay as they are.
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    if plain:
+        return value
+    # JSON's text is YAML's, but for what YAML takes for a line end or drops, and JSON leaves as it is.
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)

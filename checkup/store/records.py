@@ -42,7 +42,6 @@ class RunRecord:
     state: RunState = RunState.RUNNING
     site_json: JSON = None
     plan_json: JSON = None
-    levels_json: JSON = None
     station_json: JSON = None
     owner: Owner | None = None
 

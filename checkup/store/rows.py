@@ -23,7 +23,6 @@ def run_values(run: RunRecord) -> dict[str, Any]:
         "tool_version": run.tool_version,
         "site_json": run.site_json,
         "plan_json": run.plan_json,
-        "levels_json": run.levels_json,
         "station_json": run.station_json,
     }
 
@@ -44,7 +43,6 @@ def run_record(row: Row[Any]) -> RunRecord:
         tool_version=row.tool_version,
         site_json=row.site_json,
         plan_json=row.plan_json,
-        levels_json=row.levels_json,
         station_json=row.station_json,
         owner=owner_of(row),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 
@@ -78,15 +78,21 @@ class Store:
             )
         return self.run(run_id)
 
-    def finish_run(self, run_id: str, state: RunState, at: datetime) -> None:
-        """End a run as complete, interrupted or failed; complete and failed are final."""
+    def finish_run(
+        self, run_id: str, state: RunState, at: datetime, *, station: Mapping[str, str] | None = None
+    ) -> None:
+        """End a run as complete, interrupted or failed; complete and failed are final.
+
+        `station` is what was seen of the engineer's own machine during the run.
+        """
         table = tables.run
         open_states = (RunState.RUNNING, RunState.INTERRUPTED)
         with self._database.write(f"finish run {run_id}") as connection:
             row = self._database.row(connection, table, run_id, lock=True)
             if state is RunState.RUNNING or row.state not in open_states:
                 raise StoreError(f"run {run_id} is {row.state} and cannot become {state}")
-            connection.execute(update(table).where(table.c.id == run_id).values(state=state, finished_at=at))
+            values = {"state": state, "finished_at": at, "station_json": redacted(station, self._redact)}
+            connection.execute(update(table).where(table.c.id == run_id).values(values))
 
     def mark_interrupted(self, site: str) -> list[str]:
         """Mark the site's runs whose process on this host is gone, and return their ids.

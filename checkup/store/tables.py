@@ -148,7 +148,6 @@ run = Table(
     _required("tool_version", Text),
     _required("site_json", CompressedJson),
     _required("plan_json", CompressedJson),
-    _required("levels_json", CompressedJson),
     _required("station_json", CompressedJson),
     _required("owner_host", Line),
     _required("owner_pid", Integer),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 from checkup.api import Probe, Section
 from checkup.assessment import Outcome
-from checkup.testing.running import SectionsByType, needs
 from checkup.testing.samples import SampleError, load, sample_paths
 
 TITLE_LENGTH = 80
@@ -28,22 +27,18 @@ NOT_A_STATE = re.compile(
 READING_ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
-def problems(probe: Probe[Any], sections: SectionsByType, samples: Path) -> list[str]:
+def problems(probe: Probe[Any], samples: Path) -> list[str]:
     """Where a probe breaks its contract, a sentence each; `samples` is the folder of all probes' samples."""
-    return [f"{probe.id}: {text}" for text in _problems(probe, sections, samples)]
+    return [f"{probe.id}: {text}" for text in _problems(probe, samples)]
 
 
-def _problems(probe: Probe[Any], sections: SectionsByType, samples: Path) -> Iterator[str]:
+def _problems(probe: Probe[Any], samples: Path) -> Iterator[str]:
     if not ID.fullmatch(probe.id):
         yield "the id should be dotted and in lower case, like area.subject"
     yield from _text_problems(probe)
     for message, template in probe.messages.items():
         yield from _template_problems(message, template)
     yield from _level_problems(probe.levels)
-    try:
-        needs(probe, sections)
-    except (LookupError, ValueError) as problem:
-        yield str(problem)
     yield from _sample_problems(probe, samples)
 
 
@@ -158,9 +153,8 @@ def recorded_texts(section: Section[Any], folder: Path) -> list[str]:
     return sorted(texts)
 
 
-def samples_without_probe(folder: Path, probes: Sequence[Probe[Any]]) -> list[str]:
+def samples_without_probe(folder: Path, known: Collection[str]) -> list[str]:
     """Folders of samples that belong to no probe: a renamed probe would leave its tests behind."""
-    known = {probe.id for probe in probes}
     return sorted(
         path.name
         for path in folder.iterdir()

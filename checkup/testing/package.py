@@ -1,43 +1,32 @@
-"""What a package of probes holds: every probe and every section, found by walking its modules."""
+"""What a package of probes holds, read by the catalogue as the product does it."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
 
-from checkup.api import Probe, Section
+from checkup.catalogue import AnySection, Catalogue, Entry, build
 
 
 @dataclass(frozen=True, slots=True)
 class PackageContents:
     folder: Path
-    probes: tuple[Probe[Any], ...]
-    sections: tuple[Section[Any], ...]
+    catalogue: Catalogue
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self.catalogue.entries.values())
+
+    @property
+    def sections(self) -> tuple[AnySection, ...]:
+        return tuple(self.catalogue.sections.values())
 
 
 def contents(package: ModuleType) -> PackageContents:
-    """Every module-level probe and section of a package, each once, by id and name."""
-    folder = Path(str(package.__file__)).parent
-    probes: dict[int, Probe[Any]] = {}
-    sections: dict[int, Section[Any]] = {}
-    for module in _modules(package):
-        for value in cast(Iterable[object], vars(module).values()):
-            if isinstance(value, Probe):
-                probes[id(cast(object, value))] = cast(Probe[Any], value)
-            elif isinstance(value, Section):
-                sections[id(cast(object, value))] = cast(Section[Any], value)
-    return PackageContents(
-        folder,
-        tuple(sorted(probes.values(), key=lambda probe: probe.id)),
-        tuple(sorted(sections.values(), key=lambda section: section.name)),
-    )
-
-
-def _modules(package: ModuleType) -> list[ModuleType]:
+    """Every probe and section of a package. Raises CatalogueError on one that cannot be used."""
     names = [found.name for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    return [package, *(importlib.import_module(name) for name in sorted(names))]
+    modules = [package, *(importlib.import_module(name) for name in sorted(names))]
+    return PackageContents(Path(str(package.__file__)).parent, build(modules))

@@ -6,8 +6,7 @@
      "levels": {"full": 0.95},
      "now": "2026-11-20T10:00:00Z",
      "history": {"used_bytes": {"/": [["2026-05-01T10:00:00Z", 123]]}},
-     "forecast": {"/": {"reached": "2027-01-01T00:00:00Z", ...}},
-     "previous": {"volumes": {...}},
+     "previous_at": "2026-05-20T10:00:00Z", "previous": {"volumes": {...}},
      "expect": [{"outcome": "finding", "item": "/", "message": "full", "impact": "major", "when": "now",
                  "evidence": {"used": 0.95}}]}
 
@@ -26,10 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from checkup.api import JSON, ErrorClass, Forecast, Impact, Point, Quality, Target, Value, When
-from checkup.assessment import Outcome
-
-SITE = ""  # stands for the site where a target's id is expected
+from checkup.api import JSON, ErrorClass, Impact, Point, Quality, Target, When
+from checkup.assessment import ItemResult, Outcome
 
 
 class SampleError(ValueError):
@@ -79,7 +76,6 @@ class Sample:
     previous_at: datetime | None
     levels: Mapping[str, JSON]
     history: Mapping[str, Mapping[str, tuple[Point, ...]]]
-    forecasts: Mapping[str, Forecast]
     expect: tuple[Expected, ...]
 
     @property
@@ -87,27 +83,11 @@ class Sample:
         return frozenset(expected.outcome for expected in self.expect)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Closed:
-    """One result as the engine would close it: the form that is compared with `Expected`."""
-
-    outcome: Outcome
-    item: str = ""
-    target: str = SITE
-    message: str = ""
-    impact: Impact | None = None
-    when: When | None = None
-    function: str = ""
-    reason: str = ""
-    error: ErrorClass | None = None
-    evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 KEYS = frozenset(
     {"about", "sections", "target", "targets", "levels", "now", "collected_at", "previous_at", "history"}
-    | {"forecast", "previous", "expect"}
+    | {"previous", "expect"}
 )
 
 
@@ -146,7 +126,6 @@ def _sample(path: Path, data: Mapping[str, Any]) -> Sample:
             for metric, items in data.get("history", {}).items()
             for item, points in items.items()
         },
-        forecasts={item: _forecast(one) for item, one in data.get("forecast", {}).items()},
         expect=tuple(_expected(one) for one in data["expect"]),
     )
 
@@ -185,11 +164,6 @@ def _expected(data: Mapping[str, Any]) -> Expected:
     return Expected(**typed, **given)
 
 
-def _forecast(data: Mapping[str, Any]) -> Forecast:
-    dates = {k: _instant(data[k]) if data.get(k) else None for k in ("reached", "earliest", "latest")}
-    return Forecast(**dates, per_day=data["per_day"], points=data["points"], span_days=data["span_days"])
-
-
 def _instant(text: str) -> datetime:
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
@@ -200,7 +174,7 @@ def _instant(text: str) -> datetime:
 # --- comparing --------------------------------------------------------------------------------
 
 
-def differences(expect: Sequence[Expected], results: Iterable[Closed]) -> list[str]:
+def differences(expect: Sequence[Expected], results: Iterable[ItemResult]) -> list[str]:
     """What differs between the results of a probe and what its sample expects; empty when nothing does."""
     left = list(results)
     found: list[str] = []
@@ -217,15 +191,15 @@ def differences(expect: Sequence[Expected], results: Iterable[Closed]) -> list[s
     return found
 
 
-def _same_item(expected: Expected, result: Closed) -> bool:
+def _same_item(expected: Expected, result: ItemResult) -> bool:
     return expected.item == result.item and expected.target in (None, result.target)
 
 
-def _name(one: Expected | Closed) -> str:
+def _name(one: Expected | ItemResult) -> str:
     return f"{one.outcome.value} for {one.item!r}" + (f" on {one.target}" if one.target else "")
 
 
-def _compare(expected: Expected, result: Closed) -> Iterable[str]:
+def _compare(expected: Expected, result: ItemResult) -> Iterable[str]:
     for key in ("outcome", "message", "impact", "when", "function", "reason", "error"):
         wanted, got = getattr(expected, key), getattr(result, key)
         if wanted is not None and wanted != got:

@@ -26,7 +26,9 @@ def verify(connect: Connect, where: str, kind: str, blob: bytes, known: Sequence
     """
     shown = fingerprint(blob)
     if any(key.revoked and key.blob == blob for key in known):
-        raise _refused(f"{where} shows the host key {shown}, which known_hosts marks as revoked; do not connect")
+        raise _refused(
+            f"{where} shows the host key {shown}, which known_hosts marks as revoked; do not connect"
+        )
     if connect.host_key:
         if shown == connect.host_key:
             return "pinned"

@@ -113,7 +113,9 @@ class JumpPool:
         if host is None:
             raise TransportError(ErrorClass.UNREACHABLE, "the site file describes no host of this name")
         if host.connect.jump:
-            raise TransportError(ErrorClass.UNSUPPORTED, "is behind a jump host itself; one is all checkup can do")
+            raise TransportError(
+                ErrorClass.UNSUPPORTED, "is behind a jump host itself; one is all checkup can do"
+            )
         self.facts[name] = facts = ConnectionFacts(transport="ssh")
         link = open_link(
             host.connect,
@@ -129,5 +131,6 @@ class JumpPool:
 
 def _unreachable(name: str, there: str) -> TransportError:
     return TransportError(
-        ErrorClass.UNREACHABLE, f"jump host {name}: cannot reach {there}; is the machine on, and the address right?"
+        ErrorClass.UNREACHABLE,
+        f"jump host {name}: cannot reach {there}; is the machine on, and the address right?",
     )

@@ -113,7 +113,8 @@ class LocalSession:
             while stdout in selector.get_map() and not interrupted.is_set():
                 if time.monotonic() > deadline:
                     raise TransportError(
-                        ErrorClass.TIMEOUT, f"this station: the batch ran longer than {self._deadlines.batch_s:g} s"
+                        ErrorClass.TIMEOUT,
+                        f"this station: the batch ran longer than {self._deadlines.batch_s:g} s",
                     )
                 ready = selector.select(POLL_S)
                 # A process left behind by the shell can hold the output open for ever.
@@ -143,11 +144,14 @@ class LocalSession:
             process.wait(LINGER_S)
         status = process.returncode
         if status is not None and status < 0:
-            raise TransportError(ErrorClass.DROPPED, f"the batch was killed on this station (signal {-status})")
+            raise TransportError(
+                ErrorClass.DROPPED, f"the batch was killed on this station (signal {-status})"
+            )
         if status and not received:
             complaint = clean_line(self.stderr.decode("utf-8", "replace"), 150)
             raise TransportError(
-                ErrorClass.UNSUPPORTED, f"{self._shell} ended with status {status} and said: {complaint or 'nothing'}"
+                ErrorClass.UNSUPPORTED,
+                f"{self._shell} ended with status {status} and said: {complaint or 'nothing'}",
             )
 
     def _kill(self) -> None:

@@ -148,7 +148,8 @@ def _reach(connect: Connect, deadlines: Deadlines, jump: JumpPool | None, facts:
     if connect.jump:
         if jump is None:
             raise TransportError(
-                ErrorClass.UNREACHABLE, f"jump host {connect.jump} is named for this machine, but not described"
+                ErrorClass.UNREACHABLE,
+                f"jump host {connect.jump} is named for this machine, but not described",
             )
         started = time.monotonic()
         stream = jump.channel(connect.jump, connect.host, connect.port)
@@ -230,12 +231,14 @@ def _failure(link: Link, deadlines: Deadlines, facts: ConnectionFacts, *, timed_
     if facts.server.startswith("SSH-1.") and not facts.server.startswith("SSH-1.99"):  # 1.99 speaks both
         facts.offers_only_obsolete = True
         return TransportError(
-            ErrorClass.UNSUPPORTED, f"{where} speaks only the first SSH protocol, which is broken; it needs an update"
+            ErrorClass.UNSUPPORTED,
+            f"{where} speaks only the first SSH protocol, which is broken; it needs an update",
         )
     text = str(error or "")
     if "Signature verification" in text:
         return TransportError(
-            ErrorClass.HOST_KEY, f"{where} could not prove that the host key it shows is its own; do not connect"
+            ErrorClass.HOST_KEY,
+            f"{where} could not prove that the host key it shows is its own; do not connect",
         )
     # An operating system's error has a number of its own; whatever else is a breach of the protocol.
     if error is None or isinstance(error, EOFError | OSError) and getattr(error, "errno", None) != EMSGSIZE:
@@ -258,7 +261,8 @@ def _no_greeting(link: Link, deadlines: Deadlines, said: str, *, timed_out: bool
         )
     if first.startswith(b"Not allowed at this time"):
         return TransportError(
-            ErrorClass.DENIED, f"{where} bars this station for some minutes, after failed logins from its address"
+            ErrorClass.DENIED,
+            f"{where} bars this station for some minutes, after failed logins from its address",
         )
     if not first or first.startswith(b"Exceeded MaxStartups"):
         return Busy(

@@ -50,7 +50,9 @@ def prepared(
     cannot be had, an agent without keys. No machine has refused anything then.
     """
     if credential is None:
-        raise _unready("no credential is named for this machine; name one under its connect: in the site file")
+        raise _unready(
+            "no credential is named for this machine; name one under its connect: in the site file"
+        )
     if credential.password and (credential.key or credential.agent):
         raise _unready(f"credential {credential.name} names a password and a key; a login takes one of them")
     if credential.agent:
@@ -100,7 +102,8 @@ def _refusal(error: Exception, offer: Offer, where: str, bye: str) -> TransportE
         return TransportError(ErrorClass.AUTH, f"{where} wants a new password: the one in use has expired")
     if "imeout" in text:
         return TransportError(
-            ErrorClass.TIMEOUT, f"{where} did not answer the login in time: its account service may be slow or down"
+            ErrorClass.TIMEOUT,
+            f"{where} did not answer the login in time: its account service may be slow or down",
         )
     if "pubkey algorithm" in text:
         return TransportError(
@@ -136,10 +139,14 @@ def _password_offer(credential: Credential, *, keyboard_interactive: bool) -> Of
 
     if keyboard_interactive:
         return Offer(
-            "keyboard-interactive", shown, lambda transport: transport.auth_interactive(credential.user, answer)
+            "keyboard-interactive",
+            shown,
+            lambda transport: transport.auth_interactive(credential.user, answer),
         )
     return Offer(
-        "password", shown, lambda transport: transport.auth_password(credential.user, password, fallback=False)
+        "password",
+        shown,
+        lambda transport: transport.auth_password(credential.user, password, fallback=False),
     )
 
 

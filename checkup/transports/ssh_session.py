@@ -116,7 +116,8 @@ class SshSession:
         while not interrupted.is_set():
             if time.monotonic() > deadline:
                 raise TransportError(
-                    ErrorClass.TIMEOUT, f"{self._link.where}: the batch ran longer than {self._deadlines.batch_s:g} s"
+                    ErrorClass.TIMEOUT,
+                    f"{self._link.where}: the batch ran longer than {self._deadlines.batch_s:g} s",
                 )
             try:
                 chunk = channel.recv(CHUNK)

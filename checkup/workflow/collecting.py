@@ -24,7 +24,7 @@ from checkup.snapshot import EndpointSnapshot
 from checkup.workflow.prepare import Prepared
 
 if TYPE_CHECKING:
-    from checkup.store import RunRecord, Store
+    from checkup.store import RunRecord, RunState, Store
 
 # Without an earlier visit, logs are read this far back.
 FIRST_LOOK_BACK = timedelta(days=30)
@@ -52,6 +52,7 @@ def plan_run(
         prepared.site,
         prepared.catalogue,
         visit,
+        now=now,
         since=since,
         only=only,
         hosts=hosts,
@@ -117,6 +118,7 @@ def resume_run(
     parallel: int,
 ) -> RunOutcome:
     """Go on with an interrupted run: the stored plan, without the endpoints that are finished."""
+    run = store.resume_run(run.id)
     plan = plan_of(run)
     skip = frozenset(store.finished_endpoints(run.id))
     return _collect(
@@ -154,21 +156,22 @@ def _collect(
             )
         state = RunState.INTERRUPTED if collected.interrupted else RunState.COMPLETE
         if collected.failure is not None:
-            state = RunState.FAILED
+            state = RunState.INTERRUPTED
     finally:
         _finish(store, run_id, state, clock(), station)
     return RunOutcome(run_id=run_id, visit_id=visit_id, collected=collected)
 
 
-def _finish(store: Store, run_id: str, state: object, at: datetime, station: StationWatch) -> None:
-    from checkup.store import RunState, StoreError
+def _finish(store: Store, run_id: str, state: RunState, at: datetime, station: StationWatch) -> None:
+    from checkup.store import StoreError
 
+    facts = station.facts()
     try:
-        store.finish_run(run_id, RunState(str(state)), at, station=station.facts())
+        store.finish_run(run_id, state, at, station=facts)
     except StoreError:
-        # The store that failed the run may not take its end either; the run is found by its owner
-        # being gone, and marked interrupted.
-        if state is not RunState.FAILED:
+        # A store that could not take the run's last endpoint may not take its end either. Such a run
+        # is found later, by its process being gone, and marked as interrupted.
+        if state == "complete":
             raise
 
 

@@ -31,10 +31,16 @@ def examinations(store: str | None) -> Iterator[Examination]:
 
 
 def _pango() -> Examination:
-    from checkup.report import pango_problem
+    from datetime import UTC, datetime
 
-    problem = pango_problem()
-    return Examination("Pango, for the PDF (without it the report is HTML)", not problem, problem)
+    from checkup.report.pdf import ReportError, render_pdf
+
+    name = "Pango, for the PDF (without it the report is HTML)"
+    try:
+        render_pdf("<title>-</title><p>-</p>", created=datetime(2000, 1, 1, tzinfo=UTC), attachment=b"{}")
+    except ReportError as error:
+        return Examination(name, False, str(error))
+    return Examination(name, True, "")
 
 
 def _shell() -> Examination:

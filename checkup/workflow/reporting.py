@@ -174,7 +174,9 @@ def write_report(data: ReportInput, folder: Path, name: str, *, pdf: Path | None
 
     Raises OSError where the folder cannot be written.
     """
-    from checkup.report import ReportError, build_view, render_html, render_pdf
+    from checkup.report.html import render_html
+    from checkup.report.pdf import ReportError, render_pdf
+    from checkup.report.view import build_view
 
     folder.mkdir(parents=True, exist_ok=True)
     pdf_path = pdf or folder / f"{name}.pdf"

@@ -36,7 +36,9 @@ def events_of(site: Site, store: Store | None, now: datetime) -> ContractEvents:
 
 def due_for(site: Site, store: Store | None, now: datetime) -> tuple[DueVisit, ...]:
     info = site.site
-    calendar = business_calendar(info.country, info.subdivision, closed_days=info.closed_days)
+    calendar = business_calendar(
+        info.country, info.subdivision, observed=info.observed, closed_days=info.closed_days
+    )
     return due_visits(events_of(site, store, now), calendar, today(site, now))
 
 

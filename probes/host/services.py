@@ -182,8 +182,8 @@ elif [ -d /run/openrc/started ]; then
 else
   echo "manager processes"
   for file in /proc/[0-9]*/comm; do
-    read -r name <"$file" && echo "process $name"
-  done 2>/dev/null | sort -u
+    read -r name <"$file" && case "$P_services" in *"$name"*) echo "process $name" ;; esac
+  done 2>/dev/null
   printf '%s\\n' "$P_services" | while IFS= read -r name; do echo "service $name"; done
 fi
 exit 0
@@ -235,7 +235,7 @@ declared = Section(
     collect={"posix": Shell(DECLARED)},
     parse=parse_declared,
     parameters={"services": Parameter("texts", (), "services that must run on this machine")},
-    privacy="state of the declared services; names of processes where no service manager runs",
+    privacy="state of the declared services",
 )
 
 

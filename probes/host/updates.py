@@ -40,18 +40,18 @@ class Updates:
     installed_at: datetime | None
 
 
-# apt: simulated, without lock and without writing its cache. dnf and yum write logs even with -C, so
-# only the package database is read there: when was the last package installed?
+# apt: simulated, without lock, and only while its own cache is good: making one takes seconds and, as
+# root, writes it. dnf and yum write logs even with -C, so only the package database is read there.
 POSIX = """
 if [ -r /var/lib/dpkg/status ] && command -v apt-get >/dev/null; then
   echo "manager=apt"
   stat -c 'known=%Y' /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists 2>/dev/null
   stat -c 'installed=%Y' /var/lib/dpkg/status
-  found=
-  for file in /var/lib/apt/lists/*Packages*; do [ -e "$file" ] && found=yes; done
-  [ -n "$found" ] || echo "lists=none"
-  if plan=$(apt-get -s -qq -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \\
-    upgrade 2>/dev/null); then
+  lists=none cache=/var/cache/apt/srcpkgcache.bin
+  for file in /var/lib/apt/lists/*Packages*; do [ -e "$file" ] && lists=there; done
+  echo "lists=$lists"
+  if [ "$lists" = there ] && [ "$cache" -nt /var/lib/apt/lists ] && [ "$cache" -nt /etc/apt/sources.list.d ] &&
+    plan=$(apt-get -s -qq -o Debug::NoLocking=true -o Dir::Cache::pkgcache= upgrade 2>/dev/null); then
     printf '%s\\n' "$plan" | awk '$1 == "Inst" { n++; if (tolower($0) ~ /-security|debian-lts/) s++ }
       END { print "pending=" n + 0; print "security=" s + 0 }'
   fi
@@ -73,7 +73,7 @@ exit 0
 def parse(raw: JSON, source: str, version: int) -> Updates:
     pairs = re.findall(r"^(\w+)=(\w+)$", str(raw), re.M | re.A)
     values = dict(pairs)
-    knows = "lists" not in values and (values["manager"] != "apk" or "known" in values)
+    knows = values.get("lists") != "none" and (values["manager"] != "apk" or "known" in values)
     return Updates(
         manager=values["manager"],
         pending=int(values["pending"]) if knows and "pending" in values else None,
@@ -132,10 +132,10 @@ def check(facts: Updates, levels: UpdateLevels, ctx: Context) -> Iterator[Result
             value=value,
             worse=Worse.HIGHER,
         )
+    elif facts.known_at is None and facts.manager != "rpm":
+        yield NotChecked(reason="the machine has not looked for updates, or has thrown away what it saw")
     elif facts.pending is None:
-        yield NotChecked(reason=f"{facts.manager} cannot tell pending updates without looking for them anew")
-    elif facts.known_at is None:
-        yield NotChecked(reason="the machine never looked for updates")
+        yield NotChecked(reason=f"{facts.manager} cannot tell pending updates without writing on the machine")
     else:
         yield Passed(evidence=evidence)
 

@@ -93,7 +93,9 @@ def probe(check: Any = check_load, **more: Any) -> Probe[Any]:
     )
 
 
-def section(section: str = "load", raw: JSON = "1", quality: Quality = Quality.OK, target: str = "a", **more: Any):
+def section(
+    section: str = "load", raw: JSON = "1", quality: Quality = Quality.OK, target: str = "a", **more: Any
+):
     return SectionSnapshot(
         target=target,
         section=section,
@@ -115,7 +117,9 @@ def world(*sections: SectionSnapshot, the_probe: Probe[Any] | None = None) -> tu
     return made, catalogue.entries["test.load"]
 
 
-def judged(*sections: SectionSnapshot, the_probe: Probe[Any] | None = None, levels: Any = None) -> list[ItemResult]:
+def judged(
+    *sections: SectionSnapshot, the_probe: Probe[Any] | None = None, levels: Any = None
+) -> list[ItemResult]:
     made, entry = world(*sections, the_probe=the_probe)
     in_force = levels or LevelsInForce(entry.probe.levels, {})
     return list(judge_target(entry, Target(id="a"), in_force, made).results)
@@ -218,7 +222,12 @@ def test_an_optional_section_does_not_block_a_pass():
 def per_item(facts: Load, levels: Levels, ctx: Context) -> Iterator[Result]:
     for item in ("x", "y"):
         yield from judge(
-            "load", Number(facts.value), (Step(levels.high, Impact.LIMITED),), worse=Worse.HIGHER, message="high", item=item
+            "load",
+            Number(facts.value),
+            (Step(levels.high, Impact.LIMITED),),
+            worse=Worse.HIGHER,
+            message="high",
+            item=item,
         )
 
 
@@ -229,7 +238,12 @@ def test_levels_of_one_item_hold_for_that_item_only():
 
 
 def hostile(facts: Load, levels: Levels, ctx: Context) -> Iterator[Result]:
-    yield Finding(impact=Impact.NOTE, message="high", item="\x1b[31m<b>\u202e" + "x" * 9999, evidence={"t": Text("\x00\ud800")})
+    yield Finding(
+        impact=Impact.NOTE,
+        message="high",
+        item="\x1b[31m<b>\u202e" + "x" * 9999,
+        evidence={"t": Text("\x00\ud800")},
+    )
 
 
 def test_what_a_machine_says_is_cleaned_and_bounded():

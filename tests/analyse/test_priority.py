@@ -55,7 +55,9 @@ def test_without_declared_functions_the_application_as_a_whole_is_meant():
     assert classify(Impact.MAJOR, When.NOW, "spare", "", {}).priority is Priority.P2
 
 
-@pytest.mark.parametrize(("impact", "expected"), [(Impact.LIMITED, Priority.P3), (Impact.NOTE, Priority.NOTE)])
+@pytest.mark.parametrize(
+    ("impact", "expected"), [(Impact.LIMITED, Priority.P3), (Impact.NOTE, Priority.NOTE)]
+)
 def test_small_things_stay_small(impact: Impact, expected: Priority):
     assert {priority(impact, when, f).priority for when in When for f in (ENTRY, ADT, {})} == {expected}
 

@@ -16,7 +16,40 @@ from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
 from checkup.batch.posix import PosixSection, assemble, token_of
 
-TOOLS = ["awk", "base64", "cat", "cksum", "cut", "date", "dd", "df", "env", "find", "grep", "head", "id", "ls", "od", "openssl", "pwd", "sed", "seq", "setsid", "sleep", "sort", "tail", "timeout", "touch", "tr", "uname", "yes"]
+TOOLS = (
+    *(
+        "awk",
+        "base64",
+        "cat",
+        "cksum",
+        "cut",
+        "date",
+        "dd",
+        "df",
+        "env",
+        "find",
+        "grep",
+        "head",
+        "id",
+        "ls",
+        "od",
+    ),
+    *(
+        "openssl",
+        "pwd",
+        "sed",
+        "seq",
+        "setsid",
+        "sleep",
+        "sort",
+        "tail",
+        "timeout",
+        "touch",
+        "tr",
+        "uname",
+        "yes",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ def planned(name: str, source: Any = "posix", **more: Any) -> PlannedSection:
     return PlannedSection(target="srv", name=name, version=1, source=source, text="echo", timeout_s=1, **more)
 
 
-def plan(*sections: PlannedSection, touch: str = "any", transport: str = "bundle") -> EndpointPlan:
+def plan(*sections: PlannedSection, opted_out: str = "", transport: str = "bundle") -> EndpointPlan:
     return EndpointPlan(
         site="s",
         endpoint="srv",
         transport=transport,
         platform="posix",
-        touch=touch,
+        opted_out=opted_out,
         targets=("srv",),
         sections=sections or (planned("a"), planned("b"), planned("connection", "connection")),
     )
@@ -66,7 +66,12 @@ class Scripted:
         self.interrupted.set()
 
 
-def run(session: Scripted | TransportError, the_plan: EndpointPlan | None = None, pin: str | None = None, **more: Any):
+def run(
+    session: Scripted | TransportError,
+    the_plan: EndpointPlan | None = None,
+    pin: str | None = None,
+    **more: Any,
+):
     def open_session(plan: EndpointPlan, facts: ConnectionFacts) -> Any:
         if isinstance(session, TransportError):
             raise session
@@ -192,7 +197,7 @@ def test_an_untouchable_machine_is_not_even_connected_to():
     def never(plan: EndpointPlan, facts: ConnectionFacts) -> Any:
         raise AssertionError("it was touched")
 
-    snapshot, ledger = run(Scripted(), plan(touch="never"), open_session=never)
+    snapshot, ledger = run(Scripted(), plan(opted_out="never touched"), open_session=never)
     assert snapshot.error is ErrorClass.OPTED_OUT
     assert qualities(snapshot)["a"] == (Quality.UNREACHABLE, ErrorClass.OPTED_OUT)
     assert ledger == []

@@ -6,34 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkup.testing.stamp import section_problems, stamp
 
 import probes
-from checkup.api import Probe, Section
+from checkup.api import Section
+from checkup.catalogue import Entry
 from checkup.lint_stamp import STAMP_FILE, read_stamp
 from checkup.testing.contract import parse_problems, problems, recorded_texts, samples_without_probe
 from checkup.testing.package import contents
-from checkup.testing.running import by_facts, run_sample
+from checkup.testing.running import run_sample
 from checkup.testing.samples import sample_paths
+from checkup.testing.stamp import section_problems, stamp
 
 SAMPLES = Path(__file__).parent
 CONTENTS = contents(probes)
-SECTIONS = by_facts(CONTENTS.sections)
 CASES = [
-    pytest.param(probe, path, id=f"{probe.id}/{path.stem}")
-    for probe in CONTENTS.probes
-    for path in sample_paths(SAMPLES, probe.id)
+    pytest.param(entry, path, id=f"{name}/{path.stem}")
+    for name, entry in CONTENTS.catalogue.entries.items()
+    for path in sample_paths(SAMPLES, name)
 ]
 
 
-@pytest.mark.parametrize(("probe", "path"), CASES)
-def test_sample(probe: Probe[Any], path: Path) -> None:
-    assert run_sample(probe, SECTIONS, path) == []
+@pytest.mark.parametrize(("entry", "path"), CASES)
+def test_sample(entry: Entry, path: Path) -> None:
+    assert run_sample(entry, CONTENTS.catalogue, path) == []
 
 
-@pytest.mark.parametrize("probe", CONTENTS.probes, ids=lambda probe: probe.id)
-def test_contract(probe: Probe[Any]) -> None:
-    assert problems(probe, SECTIONS, SAMPLES) == []
+@pytest.mark.parametrize("entry", CONTENTS.entries, ids=lambda entry: entry.probe.id)
+def test_contract(entry: Entry) -> None:
+    assert problems(entry.probe, SAMPLES) == []
 
 
 @pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
@@ -46,16 +46,12 @@ def test_collectors_only_read(section: Section[Any]) -> None:
     assert section_problems(section) == []
 
 
-def test_ids_and_names_are_unique() -> None:
-    ids = [probe.id for probe in CONTENTS.probes]
-    names = [section.name for section in CONTENTS.sections]
-    assert len(set(ids)) == len(ids)
-    assert len(set(names)) == len(names)
-    assert len(SECTIONS) == len(names)
+def test_every_section_has_the_lint_stamp() -> None:
+    assert [entry.probe.id for entry in CONTENTS.entries if not entry.linted] == []
 
 
 def test_no_sample_without_a_probe() -> None:
-    assert samples_without_probe(SAMPLES, CONTENTS.probes) == []
+    assert samples_without_probe(SAMPLES, CONTENTS.catalogue.entries) == []
 
 
 def test_lint_stamp_is_in_step_with_the_collectors() -> None:

@@ -456,7 +456,8 @@ HOSTILE: Mapping[str, str] = {
     "nul": "a\x00b\x9fc",
     "direction": "invoice\u202efdp.exe\u2066x\u2069",
     "surrogate": "half \ud800 a pair \udfff",
-    "scripts": "\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \U0001f480 na\u00efve \u03a9 \u0416",
+    "scripts": "\u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd "
+    "\u0645\u0631\u062d\u0628\u0627 \U0001f480 na\u00efve \u03a9 \u0416",
     "marks": "Z" + "\u0301\u0337" * 200,
     "token": "x" * 10_000_000,
     "lines": "one\ntwo\r\nthree\tfour",

@@ -102,7 +102,11 @@ class _Behaviour(paramiko.ServerInterface):
             self.server.stopped.wait()
 
     def _right(self) -> int:
-        return paramiko.common.AUTH_PARTIALLY_SUCCESSFUL if self.server.further else paramiko.common.AUTH_SUCCESSFUL
+        return (
+            paramiko.common.AUTH_PARTIALLY_SUCCESSFUL
+            if self.server.further
+            else paramiko.common.AUTH_SUCCESSFUL
+        )
 
 
 @contextmanager

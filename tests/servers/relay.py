@@ -39,7 +39,9 @@ class Relay:
     @property
     def round_trips(self) -> int:
         """TCP's own, and one for each time the server spoke after the client had."""
-        return 1 + sum(1 for a, b in zip(self.turns, self.turns[1:], strict=False) if (a, b) == ("client", "server"))
+        return 1 + sum(
+            1 for a, b in zip(self.turns, self.turns[1:], strict=False) if (a, b) == ("client", "server")
+        )
 
     def accept(self, listener: socket.socket) -> None:
         with suppress(OSError):

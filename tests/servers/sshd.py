@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -63,7 +64,7 @@ class Sshd:
 
     @property
     def logins(self) -> int:
-        return self.log.count("Accepted ")
+        return len(re.findall(r"Accepted \w+ for ", self.log))
 
     @property
     def sessions(self) -> int:
@@ -89,7 +90,6 @@ class Sshd:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait(5)
-        psutil.wait_procs(family, timeout=5)
 
     def _family(self) -> list[psutil.Process]:
         if self.process.poll() is not None:

@@ -32,7 +32,6 @@ def a_run(visit_id: int, run_id: str = "r1", **changes: Any) -> RunRecord:
         "tool_version": "1.0",
         "site_json": {"site": {"id": SITE}, "hosts": []},
         "plan_json": [1, 2.5, "three", None, True],
-        "levels_json": {},
         "station_json": {"host": "laptop"},
     }
     return RunRecord(**(given | changes))

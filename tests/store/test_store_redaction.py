@@ -38,7 +38,7 @@ def test_no_secret_reaches_the_file_by_any_way(file_url: str, tmp_path: Path) ->
     with open_store(file_url, redact=redact) as store:
         visit = store.open_visit(SITE, Visit.THIRTY_DAY, T0)
         store.begin_run(
-            a_run(visit, site_json=document, plan_json=document, levels_json=document, station_json=document)
+            a_run(visit, site_json=document, plan_json=document)
         )
         script = leak.encode()
         entry = store.ledger_begin(an_entry(script=script))

@@ -64,7 +64,9 @@ def connect_to(server: Sshd | FakeSsh, **more: object) -> ssh.Connect:
     """The site file's `connect:` for a test server; its host key is pinned unless `more` says else."""
     pin = {} if "host_key_check" in more else {"host_key": pin_of(server)}
     address = server.address if isinstance(server, Sshd) else "127.0.0.1"
-    return ssh.Connect.model_validate({"transport": "ssh", "host": address, "port": server.port, **pin, **more})
+    return ssh.Connect.model_validate(
+        {"transport": "ssh", "host": address, "port": server.port, **pin, **more}
+    )
 
 
 def pin_of(server: Sshd | FakeSsh) -> str:
@@ -84,7 +86,13 @@ def log_in() -> Iterator[Opener]:
             "credential": key_of(server) if isinstance(server, Sshd) else PASSWORD,
             "deadlines": SOON,
         }
-        named = {name: more.pop(name) for name in ("credential", "gate", "deadlines", "jump", "facts") if name in more}
+        named = {
+            name: more.pop(name)
+            for name in ("credential", "gate", "deadlines", "jump", "facts")
+            if name in more
+        }
+        if "jump_" in more:  # `jump` is the pool here, `jump_` the name in the site file
+            more["jump"] = more.pop("jump_")
         session = open_session(connect_to(server, **more), **{**arguments, **named})  # pyright: ignore[reportArgumentType]
         opened.append(session)
         return session

@@ -25,7 +25,9 @@ def test_a_name_or_pattern_matches(names: str) -> None:
     assert known(names) == [KEY]
 
 
-@pytest.mark.parametrize("names", ["srv-db2", "!srv-db,*", "[srv-db]:2222", "srv-", "#srv-db", "@cert-authority srv-db"])
+@pytest.mark.parametrize(
+    "names", ["srv-db2", "!srv-db,*", "[srv-db]:2222", "srv-", "#srv-db", "@cert-authority srv-db"]
+)
 def test_other_names_do_not_match(names: str) -> None:
     assert known(names) == []
 
@@ -45,12 +47,19 @@ def test_names_hashed_by_openssh_match(tmp_path: Path, port: int) -> None:
     public = sshd.make_key(tmp_path / "key").with_name("key.pub").read_text(encoding="utf-8")
     name = "srv-db" if port == 22 else f"[srv-db]:{port}"
     (tmp_path / "known_hosts").write_text(f"{name} {public}", encoding="utf-8")
-    subprocess.run(["ssh-keygen", "-q", "-H", "-f", tmp_path / "known_hosts"], check=True, capture_output=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-H", "-f", tmp_path / "known_hosts"], check=True, capture_output=True
+    )
     (key,) = read([tmp_path / "known_hosts", tmp_path / "missing"], "srv-db", port)
     assert fingerprint(key.blob) == sshd.fingerprint(tmp_path / "key")
 
 
-@given(st.text() | st.lists(st.sampled_from(["|1|", "a", "=", " ", "\n", "@revoked", "[", "*", ENCODED, "\0"])).map("".join))
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["|1|", "a", "=", " ", "\n", "@revoked", "[", "*", ENCODED, "\0"])).map(
+        "".join
+    )
+)
 def test_any_text_is_read_without_an_error(text: str) -> None:
     for key in parse(text, "a", 22):
         assert key.blob

@@ -13,7 +13,12 @@ OURS: dict[Kind, tuple[str, ...]] = {
 
 
 def offer(**changed: list[str]) -> Offer:
-    lists = {"kex": ["ecdh-sha2-nistp256"], "keys": ["rsa-sha2-512"], "ciphers": ["aes128-ctr"], "macs": ["hmac-sha2-256"]}
+    lists = {
+        "kex": ["ecdh-sha2-nistp256"],
+        "keys": ["rsa-sha2-512"],
+        "ciphers": ["aes128-ctr"],
+        "macs": ["hmac-sha2-256"],
+    }
     return Offer.of(*(lists | changed).values())
 
 
@@ -25,13 +30,18 @@ def test_what_both_know_is_agreed_on() -> None:
 @pytest.mark.parametrize(
     ("changed", "kind"),
     [
-        ({"kex": ["diffie-hellman-group1-sha1", "ext-info-s", "kex-strict-s-v00@openssh.com"]}, "key exchange"),
+        (
+            {"kex": ["diffie-hellman-group1-sha1", "ext-info-s", "kex-strict-s-v00@openssh.com"]},
+            "key exchange",
+        ),
         ({"keys": ["ssh-rsa", "ssh-dss"]}, "host key"),
         ({"ciphers": ["arcfour256", "blowfish-cbc"]}, "cipher"),
         ({"macs": ["hmac-ripemd160"]}, "MAC"),
     ],
 )
-def test_a_server_of_long_ago_offers_only_obsolete_algorithms(changed: dict[str, list[str]], kind: str) -> None:
+def test_a_server_of_long_ago_offers_only_obsolete_algorithms(
+    changed: dict[str, list[str]], kind: str
+) -> None:
     found = mismatch(offer(**changed), OURS)
     assert found is not None
     assert found.kind == kind

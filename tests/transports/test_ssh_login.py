@@ -60,14 +60,20 @@ def test_a_refused_answer_to_the_prompt_is_not_given_again(log_in: Opener, fake:
 
 def test_a_refused_key_is_named_by_its_fingerprint(log_in: Opener, fake: FakeSsh, tmp_path: Path) -> None:
     fake.login = "publickey"
-    error = refusal(log_in, fake, credential=Credential(name="k", user="me", key=str(make_key(tmp_path / "id"))))
+    error = refusal(
+        log_in, fake, credential=Credential(name="k", user="me", key=str(make_key(tmp_path / "id")))
+    )
     assert error.error is ErrorClass.AUTH
     assert "refused key ssh-ed25519 SHA256:" in error.detail
     assert "authorized_keys" in error.detail
 
 
-def test_a_server_without_key_logins_has_refused_no_key(log_in: Opener, fake: FakeSsh, tmp_path: Path) -> None:
-    error = refusal(log_in, fake, credential=Credential(name="k", user="me", key=str(make_key(tmp_path / "id"))))
+def test_a_server_without_key_logins_has_refused_no_key(
+    log_in: Opener, fake: FakeSsh, tmp_path: Path
+) -> None:
+    error = refusal(
+        log_in, fake, credential=Credential(name="k", user="me", key=str(make_key(tmp_path / "id")))
+    )
     assert error.error is ErrorClass.DISABLED
     assert "takes no login by publickey, only by password" in error.detail
 
@@ -142,7 +148,9 @@ def test_forty_machines_and_a_wrong_password_make_one_attempt(log_in: Opener) ->
 
     with ExitStack() as stack, ThreadPoolExecutor(40) as threads:
         host_key = FakeSsh().host_key
-        servers = [stack.enter_context(fake_ssh(FakeSsh(password="another", host_key=host_key))) for _ in range(40)]
+        servers = [
+            stack.enter_context(fake_ssh(FakeSsh(password="another", host_key=host_key))) for _ in range(40)
+        ]
         errors = list(threads.map(lambda server: refusal(log_in, server, gate=gate), servers))
     assert {error.error for error in errors} == {ErrorClass.AUTH}
     assert sum(len(server.attempts) for server in servers) == 1

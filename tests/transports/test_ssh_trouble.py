@@ -57,7 +57,11 @@ def greeting(text: bytes, *, then_close: bool = False) -> Callable[[socket.socke
         (b"SSH-2.0-OpenSSH_9.9\r\n", ErrorClass.TIMEOUT, "stopped in the key exchange"),
         (b"220 mail.example ESMTP\r\n", ErrorClass.PROTOCOL, "It says: 220 mail.example ESMTP"),
         (b"SSH-1.5-Cisco-1.25\r\n", ErrorClass.UNSUPPORTED, "only the first SSH protocol"),
-        (b"SSH-2.0-OpenSSH_9.9\r\n" + b"\0\0\0\x14\x04" + b"junk" * 400, ErrorClass.PROTOCOL, "breaks the SSH protocol"),
+        (
+            b"SSH-2.0-OpenSSH_9.9\r\n" + b"\0\0\0\x14\x04" + b"junk" * 400,
+            ErrorClass.PROTOCOL,
+            "breaks the SSH protocol",
+        ),
         (b"SSH-2.0-OpenSSH_9.9\r\n" + b"\xff" * 64, ErrorClass.PROTOCOL, "breaks the SSH protocol"),
         (b"\x80\xff\xfe\x1b[31mgarbage\r\n", ErrorClass.PROTOCOL, "no SSH 2 server"),
         (b"x" * 2_000_000, ErrorClass.PROTOCOL, "no SSH 2 server"),
@@ -180,7 +184,9 @@ def test_a_batch_that_never_ends_is_ended(log_in: Opener, fake: FakeSsh) -> None
     assert error_of(lambda: run(session)).error is ErrorClass.TIMEOUT
 
 
-def test_an_interrupt_from_another_thread_ends_the_batch_and_not_the_connection(log_in: Opener, fake: FakeSsh) -> None:
+def test_an_interrupt_from_another_thread_ends_the_batch_and_not_the_connection(
+    log_in: Opener, fake: FakeSsh
+) -> None:
     def first_hang(channel: paramiko.Channel, script: bytes) -> None:
         channel.sendall(b"begun")
         if script == b"hang":

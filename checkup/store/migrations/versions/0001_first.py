@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("tool_version", sa.Text, nullable=False),
         sa.Column("site_json", sa.LargeBinary, nullable=False),
         sa.Column("plan_json", sa.LargeBinary, nullable=False),
-        sa.Column("levels_json", sa.LargeBinary, nullable=False),
         sa.Column("station_json", sa.LargeBinary, nullable=False),
         sa.Column("owner_host", sa.Text, nullable=False),
         sa.Column("owner_pid", sa.Integer, nullable=False),
