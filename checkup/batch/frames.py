@@ -30,6 +30,7 @@ Kind = Literal["HELLO", "SECTION", "END"]
 MOST_HEADER_BYTES = 4096
 MOST_PAYLOAD_BYTES = 8 * 1024**2
 MOST_STREAM_BYTES = 64 * 1024**2
+MOST_DAMAGED_FRAMES = 100  # each is searched for the next header, and may announce 8 MB
 KEPT_NOISE_BYTES = 4096
 MOST_REASON_CHARACTERS = 300
 
@@ -63,7 +64,7 @@ class FrameReader:
 
     `token` is that of the batch; None takes the token of the first HELLO (a bundle of an unknown
     batch). `ended` is true once END has come and counted as many frames as were read. After END, and
-    beyond 64 MB (`overrun`), everything is noise.
+    beyond 64 MB or a hundred damaged frames (`overrun`), everything is noise.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -76,6 +77,7 @@ class FrameReader:
         self._header: re.Match[bytes] | None = None
         self._received = 0
         self._frames = 0
+        self._damaged = 0
         self._closed = False
 
     @property
@@ -143,10 +145,10 @@ class FrameReader:
         if whole:
             del self._buffer[: size + 1]
             return self._count(_decoded(header, encoded))
-        # Bytes were lost or added on the way. A later frame may stand within what was announced; only
-        # in a damaged frame is it looked for, else a machine's text could pose as a frame.
-        later = encoded.find(_MARK + header["token"] + b" ")
-        self._make_noise(size if later < 0 else later)
+        # Bytes were lost or added on the way, and a later header may stand within what was announced.
+        # Only in a damaged frame is it looked for, else a machine's text could pose as a frame.
+        self._damaged += 1
+        self.overrun = self._closed = self._damaged > MOST_DAMAGED_FRAMES
         return self._count(_damaged(header, "it was damaged on the way: its checksum is wrong"))
 
     def _count(self, frame: Frame) -> Frame:

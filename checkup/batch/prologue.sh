@@ -48,7 +48,10 @@ clock() {
   read -r uptime idle 2>/dev/null </proc/uptime
   case $uptime in
   *[!0-9.]* | *.*.*) ;;
-  *?.[0-9][0-9]) now=$((${uptime%.*} * 1000 + (1${uptime#*.} - 100) * 10)) ;;
+  *?.[0-9][0-9])
+    hundredths=1${uptime#*.}
+    now=$((${uptime%.*} * 1000 + (hundredths - 100) * 10))
+    ;;
   esac
 }
 
@@ -93,7 +96,8 @@ within() { # seconds command...
 # Prints the beginning and the end of what comes in, as one line; reads all of it, so that nobody
 # has to wait for a full pipe.
 summary() {
-  text='' line=''
+  text=''
+  line=''
   while [ "${#text}" -lt 200 ] && IFS= read -r line; do
     text="$text${text:+; }$line"
     line=''
@@ -148,9 +152,10 @@ section() { # target name version seconds code [parameter value]...
     judge "${verdict%% *}" "${verdict#* }"
     counted=${2##*"$newline"}
     counted=${counted%% *}
-    # dd has counted the payload, the verdict, and beside them two marks, "end" and a line feed.
+    # Beside payload and verdict dd has counted two marks, "end" and a line feed.
+    expected=$((${#payload} + ${#1} + 6))
     case $limiter,$counted,$payload in
-    dd,$((${#payload} + ${#1} + 6)),*) ;;
+    "dd,$expected,"*) ;;
     dd,* | *"$record"*) status=bad_output reason='the output holds NUL bytes, which a shell cannot keep' ;;
     esac
     ;;
@@ -217,12 +222,14 @@ prepare() {
   esac
 
   # Some timeouts put what they run into a process group of its own and end the whole group.
-  ending=no own_group=''
-  read -r pid command state parent own_group rest 2>/dev/null </proc/self/stat
   # shellcheck disable=SC2016 # expanded by the inner shell
-  case $(timeout -s KILL 9 sh -c 'read -r a b c d group e 2>/dev/null </proc/self/stat; echo "ran $group"' 2>/dev/null) in
-  "ran $own_group") if [ -z "$own_group" ]; then ending=group; elif has setsid; then ending=alone; fi ;;
-  "ran "*) ending=group ;;
+  look='read -r pid name state parent group rest 2>/dev/null </proc/self/stat; echo "group $group"'
+  group=''
+  read -r pid name state parent group rest 2>/dev/null </proc/self/stat
+  ending=no
+  case $(timeout -s KILL 9 sh -c "$look" 2>/dev/null),$group in
+  "group $group,"?*) if has setsid; then ending=alone; fi ;;
+  "group "*) ending=group ;;
   esac
 }
 
@@ -230,9 +237,10 @@ prepare() {
 hello() { # site endpoint batch
   # shellcheck disable=SC2046 # it shall be split
   set -- "$@" $(uname -snrm)
-  kernel="$4 $6 $7" hostname=$5
+  os_id='' os_version='' identity=''
+  kernel="$4 $6 $7"
+  hostname=$5
 
-  os_id='' os_version=''
   if [ -r /etc/os-release ]; then
     while IFS='=' read -r key value; do
       value=${value#[\"\']}
@@ -244,7 +252,6 @@ hello() { # site endpoint batch
     done </etc/os-release
   fi
 
-  identity=''
   for file in /etc/machine-id /var/lib/dbus/machine-id; do
     if [ -z "$identity" ] && [ -r "$file" ]; then read -r identity <"$file"; fi
   done

@@ -257,9 +257,10 @@ def _band(
 
 def _ticks(low: float, high: float, unit: float) -> tuple[list[float], bool]:
     """Round values around low..high; from zero unless that would squeeze the line into the top."""
-    broken = low > 0.5 * high > 0
+    broken = low > 0.5 * high > 0 and high - low > 0.02 * high
     bottom = low if broken else min(low, 0.0)
-    spread = max((high - bottom) / unit, 1e-9)
+    high = max(high, 0.0)
+    spread = max((high - bottom) / unit, 1e-9) if high > bottom else 1.0
     rough = spread / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(s * size for s in (1, 2, 2.5, 5, 10) if s * size >= rough * 0.999)

@@ -33,9 +33,9 @@ def verify(connect: Connect, where: str, kind: str, blob: bytes, known: Sequence
         if shown == connect.host_key:
             return "pinned"
         raise _refused(
-            f"{where} shows the {kind} host key {shown}, not the pinned {connect.host_key}; ask the client's IS "
-            "staff whether the machine was set up anew or another key of it was pinned, and only then write "
-            f'host_key: "{shown}"'
+            f"{where} shows the {kind} host key {shown}, not the pinned {connect.host_key}; ask the client's "
+            "IS staff whether the machine was set up anew or another key of it was pinned, and only then "
+            f'write host_key: "{shown}"'
         )
     if connect.host_key_check == "ignore":
         return "ignored"
@@ -45,14 +45,14 @@ def verify(connect: Connect, where: str, kind: str, blob: bytes, known: Sequence
     if trusted:
         expected = ", ".join(f"{key.kind} {fingerprint(key.blob)}" for key in trusted)
         raise _refused(
-            f"{where} shows the {kind} host key {shown}, but known_hosts has {expected}: another machine, or one "
-            "set up anew; ask the client's IS staff, and only if they confirm the new key write "
+            f"{where} shows the {kind} host key {shown}, but known_hosts has {expected}: another machine, or "
+            "one set up anew; ask the client's IS staff, and only if they confirm the new key write "
             f'host_key: "{shown}"'
         )
     raise _refused(
-        f"{where} shows the {kind} host key {shown}, which nobody vouched for yet; compare it with the output of "
-        f"`ssh-keygen -lf` on the machine, then pin it under its connect: in the site file, host_key: "
-        f'"{shown}"'
+        f"{where} shows the {kind} host key {shown}, which nobody vouched for yet; compare it with the "
+        "output of `ssh-keygen -lf` on the machine, then pin it under its connect: in the site file, "
+        f'host_key: "{shown}"'
     )
 
 

@@ -67,7 +67,7 @@ class JumpPool:
             if error.code == 1:  # administratively prohibited
                 raise TransportError(
                     ErrorClass.DENIED,
-                    f"jump host {name}: does not forward to {there}; ask for AllowTcpForwarding (or PermitOpen)",
+                    f"jump host {name}: does not forward to {there}; ask for AllowTcpForwarding there",
                 ) from None
             raise _unreachable(name, there) from None
         except (SSHException, OSError, EOFError) as error:
@@ -82,12 +82,11 @@ class JumpPool:
             raise _unreachable(name, there) from None
 
     def close(self) -> None:
-        """Close all connections; what runs through them ends as dropped."""
+        """Close all connections, also those still being opened; what runs through them is dropped."""
         with self._lock:
-            links, self._links = self._links, {}
-        for opening in links.values():
-            if opening.done() and opening.exception() is None:
-                opening.result().close()
+            links = list(self._links.values())
+        for opening in links:
+            opening.add_done_callback(_close)
 
     def _link(self, name: str) -> Link:
         with self._lock:
@@ -98,7 +97,7 @@ class JumpPool:
         if first:
             try:
                 opening.set_result(self._open(name))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # whatever it is, who waits must hear of it
                 opening.set_exception(error)
         try:
             return opening.result()
@@ -127,6 +126,11 @@ class JumpPool:
         )
         link.wire.allowance = UNLIMITED  # it carries what the machines behind it say; each has its own limit
         return link
+
+
+def _close(opened: Future[Link]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 def _unreachable(name: str, there: str) -> TransportError:

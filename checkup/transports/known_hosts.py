@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import hmac
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -38,11 +37,8 @@ def fingerprint(blob: bytes) -> str:
 def files() -> tuple[Path, ...]:
     """The files that OpenSSH itself would look into, for this user."""
     home = Path.home() / ".ssh"
-    system = (
-        Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "ssh"
-        if sys.platform == "win32"
-        else Path("/etc/ssh")
-    )
+    windows = os.environ.get("PROGRAMDATA")
+    system = Path(windows) / "ssh" if windows else Path("/etc/ssh")
     return (
         home / "known_hosts",
         home / "known_hosts2",

@@ -85,14 +85,16 @@ class LocalSession:
             start_new_session=True,
         ) as process:
             self._running = process
-            assert process.stdin and process.stdout and process.stderr
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
             feeder = threading.Thread(target=_feed, args=(process.stdin, script), daemon=True)
             feeder.start()
             try:
                 yield from self._output(process, process.stdout, process.stderr, interrupted)
             finally:
                 self._kill()
-                feeder.join()
+                feeder.join(LINGER_S)  # longer only if a runaway of another group holds the pipe
                 process.wait()
                 self._running = None
 

@@ -10,9 +10,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from errno import EMSGSIZE
 from typing import TYPE_CHECKING, Any, cast
 
 from paramiko import Channel, Message, Transport
@@ -30,7 +29,7 @@ from checkup.transports.session import (
     TransportError,
 )
 from checkup.transports.ssh_algorithms import Kind, Offer, agreed, mismatch
-from checkup.transports.wire import Wire, dial, shown_address
+from checkup.transports.wire import Busy, TooMuch, Wire, dial, shown_address
 
 if TYPE_CHECKING:
     from checkup.transports.jump import JumpPool
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 # paramiko logs whole tracebacks of what we report in one line; who wants them sets a level first.
 if logging.getLogger("paramiko").level == logging.NOTSET:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class Busy(TransportError):
-    """The server hung up before its first word, as one does that has too many logins at once."""
 
 
 class Overhearing(Packetizer):
@@ -85,7 +80,7 @@ class Link:
             self.transport.join(1)
 
     @contextlib.contextmanager
-    def closed_after(self, seconds: float) -> Iterator[threading.Event]:
+    def closed_after(self, seconds: float) -> Generator[threading.Event, None, None]:
         """Close the connection if the block takes longer; the event tells whether that happened."""
         expired = threading.Event()
 
@@ -124,7 +119,7 @@ def open_link(
         except BaseException:
             link.close()
             raise
-    link.transport.set_keepalive(round(deadlines.keepalive_s))
+    link.transport.set_keepalive(deadlines.keepalive_s)
     return link
 
 
@@ -214,8 +209,8 @@ def _failure(link: Link, deadlines: Deadlines, facts: ConnectionFacts, *, timed_
     if timed_out:
         return TransportError(
             ErrorClass.TIMEOUT,
-            f"{where} greeted and then stopped in the key exchange: often a firewall that inspects SSH, a line "
-            "that loses large packets (MTU), or an overloaded server",
+            f"{where} greeted and then stopped in the key exchange: often a firewall that inspects SSH, a "
+            "line that loses large packets (MTU), or an overloaded server",
         )
     missing = mismatch(link.overheard.offer, _ours(link.transport)) if link.overheard.offer else None
     if missing is not None:
@@ -225,8 +220,8 @@ def _failure(link: Link, deadlines: Deadlines, facts: ConnectionFacts, *, timed_
         age = "only obsolete algorithms" if missing.obsolete else "no algorithm that checkup knows"
         return TransportError(
             ErrorClass.UNSUPPORTED,
-            f"{where} offers {age} for the {missing.kind} ({offered}); its SSH server needs an update or another "
-            "configuration",
+            f"{where} offers {age} for the {missing.kind} ({offered}); its SSH server needs an update or "
+            "another configuration",
         )
     if facts.server.startswith("SSH-1.") and not facts.server.startswith("SSH-1.99"):  # 1.99 speaks both
         facts.offers_only_obsolete = True
@@ -240,8 +235,7 @@ def _failure(link: Link, deadlines: Deadlines, facts: ConnectionFacts, *, timed_
             ErrorClass.HOST_KEY,
             f"{where} could not prove that the host key it shows is its own; do not connect",
         )
-    # An operating system's error has a number of its own; whatever else is a breach of the protocol.
-    if error is None or isinstance(error, EOFError | OSError) and getattr(error, "errno", None) != EMSGSIZE:
+    if error is None or (isinstance(error, EOFError | OSError) and not isinstance(error, TooMuch)):
         said = f" It said: {link.overheard.bye}" if link.overheard.bye else ""
         return TransportError(
             ErrorClass.DROPPED, f"{where} ended the connection during the key exchange; try again.{said}"
@@ -256,8 +250,8 @@ def _no_greeting(link: Link, deadlines: Deadlines, said: str, *, timed_out: bool
     if timed_out and not first:
         return TransportError(
             ErrorClass.TIMEOUT,
-            f"{where} takes connections and says nothing for {deadlines.banner_s:g} s: its SSH server hangs, or a "
-            "firewall answers in its place",
+            f"{where} takes connections and says nothing for {deadlines.banner_s:g} s: its SSH server hangs, "
+            "or a firewall answers in its place",
         )
     if first.startswith(b"Not allowed at this time"):
         return TransportError(
@@ -267,8 +261,8 @@ def _no_greeting(link: Link, deadlines: Deadlines, said: str, *, timed_out: bool
     if not first or first.startswith(b"Exceeded MaxStartups"):
         return Busy(
             ErrorClass.DROPPED,
-            f"{where} hung up before its greeting, twice: it has too many logins at once (MaxStartups), or bars "
-            "this station's address",
+            f"{where} hung up before its greeting, twice: it has too many logins at once (MaxStartups), or "
+            "bars this station's address",
         )
     if first.startswith(b"SSH-") and b"\n" not in first:
         kind = ErrorClass.TIMEOUT if timed_out else ErrorClass.DROPPED

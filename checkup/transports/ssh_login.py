@@ -70,6 +70,8 @@ def log_in(transport: Transport, offers: Sequence[Offer], where: str, bye: Calla
     """Make the offers one after the other until one is taken. `bye`: the server's last words, if any."""
     refusal: TransportError | None = None
     for offer in offers:
+        if not transport.is_active():  # the gate may have kept us waiting for longer than the server does
+            raise _hung_up(where, bye())
         try:
             missing = offer.make(transport)
         except (SSHException, OSError, EOFError) as error:
@@ -80,8 +82,8 @@ def log_in(transport: Transport, offers: Sequence[Offer], where: str, bye: Calla
             if missing:
                 raise TransportError(
                     ErrorClass.UNSUPPORTED,
-                    f"{where} took {offer.shown} and wants a further step ({clean_line(', '.join(missing))}), "
-                    "which checkup cannot give; ask for an account that logs in with a key alone",
+                    f"{where} took {offer.shown} and wants a further step ({clean_line(', '.join(missing))}),"
+                    " which checkup cannot give; ask for an account that logs in with a key alone",
                 )
             return
     assert refusal is not None, "a prepared credential has at least one offer"
@@ -90,7 +92,6 @@ def log_in(transport: Transport, offers: Sequence[Offer], where: str, bye: Calla
 
 def _refusal(error: Exception, offer: Offer, where: str, bye: str) -> TransportError:
     text = str(error)
-    said = f" It said: {bye}" if bye else ""
     password = offer.method != "publickey"
     if isinstance(error, BadAuthenticationType):
         # Some servers judge the password all the same: it must not be shown to the next machine.
@@ -98,6 +99,8 @@ def _refusal(error: Exception, offer: Offer, where: str, bye: str) -> TransportE
         allowed = clean_line(", ".join(error.allowed_types), 100)
         hint = "; set keyboard_interactive: true under its connect:" if _would_ask(offer, error) else ""
         return TransportError(kind, f"{where} takes no login by {offer.method}, only by {allowed}{hint}")
+    if text == "No existing session":
+        return _hung_up(where, bye)
     if "Illegal info request" in text:  # paramiko's reading of "this password has expired"
         return TransportError(ErrorClass.AUTH, f"{where} wants a new password: the one in use has expired")
     if "imeout" in text:
@@ -115,8 +118,16 @@ def _refusal(error: Exception, offer: Offer, where: str, bye: str) -> TransportE
         return TransportError(ErrorClass.AUTH, f"{where} refused {offer.shown}: {hint}")
     if password or "authentication failures" in bye:
         # The server may have judged the offer before it hung up.
-        return TransportError(ErrorClass.AUTH, f"{where} hung up on {offer.shown}.{said}")
-    return TransportError(ErrorClass.DROPPED, f"{where} ended the connection during the login.{said}")
+        said = f" and said: {bye}" if bye else ""
+        return TransportError(ErrorClass.AUTH, f"{where} hung up on {offer.shown}{said}")
+    return _hung_up(where, bye)
+
+
+def _hung_up(where: str, bye: str) -> TransportError:
+    said = f" It said: {bye}" if bye else ""
+    return TransportError(
+        ErrorClass.DROPPED, f"{where} ended the connection before the login was done.{said}"
+    )
 
 
 def _would_ask(offer: Offer, error: BadAuthenticationType) -> bool:
@@ -151,7 +162,8 @@ def _password_offer(credential: Credential, *, keyboard_interactive: bool) -> Of
 
 
 def _key_offer(credential: Credential, key: PKey) -> Offer:
-    shown = f"key {key.get_name()} {fingerprint(key.asbytes())} of {credential.user} (credential {credential.name})"
+    shown = f"key {key.get_name()} {fingerprint(key.asbytes())}"
+    shown += f" of {credential.user} (credential {credential.name})"
     return Offer("publickey", shown, lambda transport: transport.auth_publickey(credential.user, key))
 
 
@@ -159,7 +171,8 @@ def _agent_keys(credential: Credential, agent: Agent) -> list[PKey]:
     keys: list[PKey] = list(agent.get_keys())
     if not keys:
         raise _unready(
-            f"credential {credential.name} wants the SSH agent, which holds no key or does not run: run `ssh-add`"
+            f"credential {credential.name} wants the SSH agent, which holds no key or does not run: "
+            "run `ssh-add`"
         )
     if credential.key:
         wanted = _public_blob(credential)
@@ -168,8 +181,8 @@ def _agent_keys(credential: Credential, agent: Agent) -> list[PKey]:
             raise _unready(f"the SSH agent does not hold {credential.key}: run `ssh-add {credential.key}`")
     if len(keys) > MOST_AGENT_KEYS:
         raise _unready(
-            f"the SSH agent holds {len(keys)} keys, and offering more than {MOST_AGENT_KEYS} may lock an account: "
-            f"name the right one as key: in credential {credential.name}"
+            f"the SSH agent holds {len(keys)} keys, and offering more than {MOST_AGENT_KEYS} may lock an "
+            f"account: name the right one as key: in credential {credential.name}"
         )
     return keys
 

@@ -13,6 +13,7 @@ from checkup.api import ErrorClass
 from checkup.clean import clean_line
 from checkup.transports.session import OUTPUT_LIMIT, ConnectionFacts, Deadlines, TransportError
 from checkup.transports.ssh_link import Link
+from checkup.transports.wire import TooMuch
 
 # A bare word: whatever the account's login shell is, sh or csh or fish, restricted or not, it can
 # start another program of the path. It is the whole command line; the script is not part of it.
@@ -157,10 +158,13 @@ class SshSession:
             complaint = clean_line(self.stderr.decode("utf-8", "replace"), 150)
             raise TransportError(
                 ErrorClass.UNSUPPORTED,
-                f"{self._link.where} gave the account no POSIX shell (exit status {status}): {complaint or 'no word'}",
+                f"{self._link.where} gave the account no POSIX shell (exit status {status}): "
+                f"{complaint or 'it said nothing'}",
             )
 
     def _dropped(self, when: str) -> TransportError:
+        if isinstance(self._link.transport.get_exception(), TooMuch):
+            return TransportError(ErrorClass.BAD_OUTPUT, f"{self._link.where} sent too much and was cut off")
         if not self._link.transport.is_active():
             bye = self._link.overheard.bye
             said = f" It said: {bye}" if bye else ""

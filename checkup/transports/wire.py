@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EMSGSIZE
-from typing import Protocol
+from typing import Protocol, cast
 
 from checkup.api import ErrorClass
 from checkup.transports.session import TransportError
@@ -16,6 +15,7 @@ from checkup.transports.session import TransportError
 # What a server may send before it has let us in: a greeting, keys, a banner of the lawyers.
 BEFORE_LOGIN = 1024**2
 UNLIMITED = 2**63
+LARGEST_PACKET = 300_000  # OpenSSH's is 256 KiB
 FIRST = 256
 
 # After this much silence of the other side the connection counts as dead.
@@ -32,6 +32,10 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+class Busy(TransportError):
+    """The server hung up before its first word, as one does that has too many logins at once."""
+
+
 class TooMuch(OSError):
     """The other side sent more than it may. (With a number: paramiko formats the one of every OSError.)"""
 
@@ -39,7 +43,8 @@ class TooMuch(OSError):
 class Wire:
     """What an SSH library reads and writes: counts what comes, and keeps its first bytes.
 
-    `allowance` is what may still come, in bytes; reading beyond it raises TooMuch.
+    `allowance` is what may still come, in bytes; reading beyond it raises TooMuch, and so does
+    reading more at once than fits in a packet.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -51,6 +56,8 @@ class Wire:
         self.first = b""
 
     def recv(self, nbytes: int) -> bytes:
+        if nbytes > LARGEST_PACKET:  # an SSH library asks for a whole packet, however large it is said to be
+            raise TooMuch(EMSGSIZE, "the server announced a packet larger than any")
         data = self._stream.recv(nbytes)
         if self._acknowledge_at_once:
             _set(self._stream, "TCP_QUICKACK", 1)
@@ -124,15 +131,8 @@ def _resolve(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
             f"the name {host} could not be looked up ({why}): is the VPN up, or should the site file "
             "name the machine by its address?",
         ) from None
-    return list(_unique((family, address) for family, _, _, _, address in found))
-
-
-def _unique(addresses: Iterator[tuple[int, object]]) -> Iterator[tuple[int, tuple[str, int]]]:
-    seen: set[object] = set()
-    for family, address in addresses:
-        if address not in seen and isinstance(address, tuple) and isinstance(address[0], str):
-            seen.add(address)
-            yield family, address  # pyright: ignore[reportReturnType]  # IPv6 adds two fields
+    # Once each, in the order found; the addresses of IPv6 have two fields more.
+    return list(dict.fromkeys((family, cast("tuple[str, int]", address)) for family, *_, address in found))
 
 
 def _tune(opened: socket.socket) -> None:
@@ -158,8 +158,11 @@ def _unreachable(error: OSError, address: str, timeout_s: float) -> TransportErr
             f"no answer from {address} within {timeout_s:g} s: is the VPN up, the machine on, "
             "and the port open in every firewall between?"
         )
+    elif isinstance(error, ConnectionResetError):
+        return Busy(ErrorClass.DROPPED, f"{address} hung up at once, twice: is it too busy, or a firewall's?")
     elif isinstance(error, ConnectionRefusedError):
         why = f"{address} refuses connections: the machine is there, but is its service running on this port?"
     else:
-        why = f"no way to {address} ({error.strerror or 'network error'}): is the VPN up, and the address right?"
+        reason = error.strerror or "network error"
+        why = f"no way to {address} ({reason}): is the VPN up, and the address right?"
     return TransportError(ErrorClass.UNREACHABLE, why)

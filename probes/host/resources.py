@@ -145,7 +145,7 @@ def check_memory(facts: Resources, levels: MemoryLevels, ctx: Context) -> Iterat
     }
     if facts.stalled_ratio is not None:
         evidence["stalled"] = Ratio(facts.stalled_ratio)
-        if facts.stalled_ratio >= levels.stalled:
+        if facts.stalled_ratio >= levels.stalled and available > levels.short:
             yield Metric(name="available", value=Ratio(available))
             yield Finding(
                 impact=Impact.LIMITED,

@@ -131,7 +131,7 @@ def check_jobs(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Result]
 
 scheduled_jobs = Probe(
     id="host.scheduled-jobs",
-    title="Jobs that run by the clock end well",
+    title="Jobs that systemd runs by the clock end well",
     check=check_jobs,
     levels=NoLevels(),
     messages={"failed": "The last run of {unit}, started by {item}, failed: {state}."},

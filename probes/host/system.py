@@ -75,7 +75,7 @@ def parse(raw: JSON, source: str, version: int) -> OperatingSystem:
         release=release,
         name=name,
         kernel=values.get("kernel", ""),
-        kernels=tuple(value for key, value in pairs if key == "installed" and "rescue" not in value),
+        kernels=tuple(one for key, one in pairs if key == "installed" and _is_version(one)),
         restart_required="restart" in values,
         container="container" in values,
     )
@@ -257,13 +257,19 @@ def check_restart_needed(facts: OperatingSystem, levels: NoLevels, ctx: Context)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number[:9]) for number in re.findall(r"[0-9]+", version))
+    """The numbers that count: without the distribution's and the processor's ("el8_10", "x86_64")."""
+    counting = re.sub(r"[A-Za-z]+[0-9_]*", "", version)
+    return tuple(int(number[:9]) for number in re.findall(r"[0-9]+", counting))
 
 
 def _flavour(version: str) -> str:
-    """What is left of a version without its numbers, signs and distribution: "amd64", "generic", "x86_64"."""
-    words = [word for word in re.split(r"[.+_-]", version) if word.isalpha() and word != "deb"]
-    return words[-1] if words else ""
+    """The words in a version that name a variant: "generic", "cloud", "rt"; often none."""
+    return "-".join(word for word in re.split(r"[.+_-]", version) if word.isalpha() and word != "deb")
+
+
+def _is_version(text: str) -> bool:
+    """Not Alpine's "lts" without a number, and not a rescue image."""
+    return bool(_numbers(text)) and "rescue" not in text
 
 
 def _is_newer(installed: str, running: str) -> bool:

@@ -47,10 +47,12 @@ if [ -r /var/lib/dpkg/status ] && command -v apt-get >/dev/null; then
   echo "manager=apt"
   stat -c 'known=%Y' /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists 2>/dev/null
   stat -c 'installed=%Y' /var/lib/dpkg/status
-  lists=none cache=/var/cache/apt/srcpkgcache.bin
+  cache=/var/cache/apt/srcpkgcache.bin
+  lists=none
   for file in /var/lib/apt/lists/*Packages*; do [ -e "$file" ] && lists=there; done
   echo "lists=$lists"
-  if [ "$lists" = there ] && [ "$cache" -nt /var/lib/apt/lists ] && [ "$cache" -nt /etc/apt/sources.list.d ] &&
+  if [ "$lists" = there ] && [ "$cache" -nt /var/lib/apt/lists ] &&
+    [ "$cache" -nt /etc/apt/sources.list.d ] &&
     plan=$(apt-get -s -qq -o Debug::NoLocking=true -o Dir::Cache::pkgcache= upgrade 2>/dev/null); then
     printf '%s\\n' "$plan" | awk '$1 == "Inst" { n++; if (tolower($0) ~ /-security|debian-lts/) s++ }
       END { print "pending=" n + 0; print "security=" s + 0 }'

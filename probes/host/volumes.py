@@ -105,7 +105,8 @@ def _from_df(raw: str) -> Iterator[Volume]:
     inodes, _, mounts = rest.partition("== mounts\n")
     filesystems = {m[1]: m[2] for m in map(str.split, mounts.splitlines()) if len(m) > 2}
     files = dict(_df_rows(inodes))
-    for mount, (size, used, free) in _df_rows(space):
+    # Where one volume cannot be read, df is asked twice: the later answer counts.
+    for mount, (size, used, free) in dict(_df_rows(space)).items():
         total_inodes, _, free_inodes = files.get(mount, (0, 0, 0))
         filesystem = filesystems.get(mount.replace(" ", "\\040"), "")
         yield Volume(mount, filesystem, size * 1024, used * 1024, free * 1024, total_inodes, free_inodes)
@@ -115,7 +116,7 @@ def _df_rows(text: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
     """The rows of `df -P`: device, three numbers ("-" for none), a percentage, the mount point."""
     for line in text.splitlines():
         words = line.split(maxsplit=5)
-        if len(words) == 6 and all(word.isdigit() for word in words[1:4]):
+        if len(words) == 6 and words[0] not in NOT_DATA and all(word.isdigit() for word in words[1:4]):
             yield words[5], (int(words[1]), int(words[2]), int(words[3]))
 
 

@@ -34,7 +34,7 @@ def plain(text: str) -> str:
     ("value", "shown"),
     [
         (0, "0 bytes"),
-        (1023, "1 KB"),
+        (1023, "1,023 bytes"),
         (512, "512 bytes"),
         (1536, "1.5 KB"),
         (372 * 1024**3, "372 GB"),
@@ -121,8 +121,7 @@ def test_clean_text_is_bounded_printable_and_breakable(text: str, limit: int) ->
     shown = clean(text, limit)
     assert len(shown.replace(BREAK, "")) <= limit + 40
     assert all(len(word) <= LONGEST_TOKEN for word in shown.replace(BREAK, " ").split())
-    assert shown.encode("utf-8")
-    assert shown.replace(BREAK, "").isprintable() or "\u00a0" in shown or "\u2028" not in shown
+    assert all(c.isprintable() or c == "\u00a0" for c in shown.replace(BREAK, ""))
 
 
 @given(st.text(), st.dictionaries(st.sampled_from(["item", "used"]), st.text()))

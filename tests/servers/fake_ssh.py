@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import paramiko
+from paramiko import common
+from paramiko.server import InteractiveQuery
 
 Handler = Callable[[paramiko.Channel, bytes], None]
 """What answers a batch: gets the channel, and the whole script from its standard input."""
@@ -60,24 +62,24 @@ class _Behaviour(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         self._attempt("password", username)
         if self.server.login != "password" or password != self.server.password:
-            return paramiko.common.AUTH_FAILED
+            return common.AUTH_FAILED
         return self._right()
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self._attempt("publickey", username)
-        return paramiko.common.AUTH_FAILED
+        return common.AUTH_FAILED
 
-    def check_auth_interactive(self, username: str, submethods: str) -> int | paramiko.InteractiveQuery:
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
         self._attempt("keyboard-interactive", username)
-        return paramiko.InteractiveQuery("", "", ("Password: ", False))
+        return InteractiveQuery("", "", ("Password: ", False))
 
-    def check_auth_interactive_response(self, responses: list[str]) -> int | paramiko.InteractiveQuery:
-        return self._right() if responses == [self.server.password] else paramiko.common.AUTH_FAILED
+    def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
+        return self._right() if responses == [self.server.password] else common.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         if "session" in self.server.refuse:
-            return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-        return paramiko.common.OPEN_SUCCEEDED
+            return common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.server.commands.append(command.decode())
@@ -102,11 +104,7 @@ class _Behaviour(paramiko.ServerInterface):
             self.server.stopped.wait()
 
     def _right(self) -> int:
-        return (
-            paramiko.common.AUTH_PARTIALLY_SUCCESSFUL
-            if self.server.further
-            else paramiko.common.AUTH_SUCCESSFUL
-        )
+        return common.AUTH_PARTIALLY_SUCCESSFUL if self.server.further else common.AUTH_SUCCESSFUL
 
 
 @contextmanager

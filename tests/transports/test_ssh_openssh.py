@@ -16,7 +16,7 @@ from checkup.api import ErrorClass
 from checkup.transports import ConnectionFacts, Credential, Deadlines, TransportError, open_session
 from tests.servers.relay import relay
 from tests.servers.sshd import Sshd, make_key, needs_sshd, sshd
-from tests.transports.conftest import SOON, Opener, connect_to, key_of
+from tests.transports.conftest import Opener, connect_to, key_of
 
 pytestmark = [pytest.mark.sshd, needs_sshd]
 

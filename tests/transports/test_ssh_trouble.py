@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import paramiko
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from checkup.api import ErrorClass
-from checkup.transports import ConnectionFacts, Session, TransportError, open_session, ssh
+from checkup.transports import (
+    ConnectionFacts,
+    Credential,
+    Deadlines,
+    Session,
+    TransportError,
+    open_session,
+    ssh,
+)
 from checkup.transports import ssh_session as sessions
 from tests.servers.fake_ssh import FakeSsh, listening
 from tests.servers.relay import relay
@@ -179,8 +190,11 @@ def test_a_line_cut_in_the_middle_of_the_output_is_dropped(fake: FakeSsh, gently
 
 
 def test_a_batch_that_never_ends_is_ended(log_in: Opener, fake: FakeSsh) -> None:
-    fake.handler = lambda channel, script: fake.stopped.wait() and None
-    session = log_in(fake, deadlines=SOON.__class__(batch_s=0.5))
+    def hang(channel: paramiko.Channel, script: bytes) -> None:
+        fake.stopped.wait()
+
+    fake.handler = hang
+    session = log_in(fake, deadlines=Deadlines(batch_s=0.5))
     assert error_of(lambda: run(session)).error is ErrorClass.TIMEOUT
 
 
@@ -273,6 +287,40 @@ def test_what_was_seen_on_the_way_is_kept_when_it_fails(fake: FakeSsh) -> None:
     assert facts.host_key == fake.host_key.fingerprint
     assert facts.server.startswith("SSH-2.0-paramiko")
     assert facts.round_trip_s is not None
+
+
+def test_packets_without_end_are_cut_off(
+    log_in: Opener, fake: FakeSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complain(channel: paramiko.Channel, script: bytes) -> None:
+        while True:
+            channel.sendall_stderr(b"x" * 32_000)
+
+    monkeypatch.setattr(sessions, "ALLOWANCE", 1_000_000)
+    fake.handler = complain
+    session = log_in(fake)
+    assert error_of(lambda: run(session)).error is ErrorClass.BAD_OUTPUT
+
+
+def test_a_server_that_does_not_wait_for_the_gate_has_refused_nothing(log_in: Opener, fake: FakeSsh) -> None:
+    @contextmanager
+    def slow_gate(credential: Credential) -> Iterator[None]:
+        line.cut()
+        time.sleep(0.3)
+        yield
+
+    with relay(("127.0.0.1", fake.port)) as line:
+        caught = error_of(lambda: log_in(fake, port=line.port, gate=slow_gate))
+    assert caught.error is ErrorClass.DROPPED
+    assert fake.attempts == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([b"", b"SSH-2.0-x\r\n", b"SSH-2.0-x\r\n\0\0\2\xfc\4\x14"]), st.binary(max_size=1500))
+def test_whatever_a_server_says_has_a_name(start: bytes, rest: bytes) -> None:
+    with listening(greeting(start + rest, then_close=True)) as port:
+        caught = error_of(lambda: open_at(port))
+    assert caught.error in (ErrorClass.DROPPED, ErrorClass.PROTOCOL, ErrorClass.UNSUPPORTED)
 
 
 @pytest.mark.sshd

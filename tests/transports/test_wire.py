@@ -35,13 +35,13 @@ def test_a_closed_port_is_unreachable_and_says_so_plainly() -> None:
 
 def test_silence_is_unreachable_after_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        address = full.getsockname()
+        address: tuple[str, int] = full.getsockname()
         waiting = [socket.socket() for _ in range(4)]  # fill the queue, so that nobody answers any more
         for client in waiting:
             client.setblocking(False)
             client.connect_ex(address)
         with pytest.raises(TransportError, match=r"no answer from .* within 0\.3 s") as caught:
-            dial(*address, 0.3)
+            dial(address[0], address[1], 0.3)
         for client in waiting:
             client.close()
     assert caught.value.error is ErrorClass.UNREACHABLE
@@ -75,3 +75,5 @@ def test_a_wire_takes_no_more_than_it_is_allowed_and_keeps_the_beginning() -> No
         theirs.sendall(b"!")
         with pytest.raises(TooMuch):
             wire.recv(100)
+        with pytest.raises(TooMuch):
+            wire.recv(2**31)
