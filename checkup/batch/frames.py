@@ -119,14 +119,13 @@ class FrameReader:
             if end < 0 and len(self._buffer) < MOST_HEADER_BYTES:
                 return False
             if end >= 0:
-                # A header that broke off is followed by a whole one in the same line.
-                self._make_noise(self._buffer.rfind(mark, 0, end))
-                header = _HEADER.fullmatch(self._buffer[: self._buffer.find(b"\n")])
+                header = _HEADER.fullmatch(bytes(self._buffer[:end]))
                 if header and (self.token is not None or header["kind"] == b"HELLO"):
                     self.token = header["token"].decode("ascii")
                     del self._buffer[: len(header[0]) + 1]
                     self._header = header
                     return True
+            # A header that broke off may be followed by a whole one in the same line.
             self._make_noise(len(mark))
 
     def _take_frame(self) -> Frame | None:

@@ -19,6 +19,7 @@ newline='
 spaces=" $tab$newline"
 not_text="[! -~$tab$newline]"
 not_printable='[! -~]'
+quote="[\"']"
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -243,8 +244,8 @@ hello() { # site endpoint batch
 
   if [ -r /etc/os-release ]; then
     while IFS='=' read -r key value; do
-      value=${value#[\"\']}
-      value=${value%[\"\']}
+      value=${value#$quote}
+      value=${value%$quote}
       case $key in
       ID) os_id=$value ;;
       VERSION_ID) os_version=$value ;;

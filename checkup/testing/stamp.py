@@ -41,16 +41,24 @@ def psutil_problems(code: str) -> list[str]:
 
 
 def _psutil_problems(tree: ast.AST) -> Iterator[str]:
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
+        # What psutil offers is called at once or is a constant: no module, no function handed on.
+        if isinstance(node, ast.Attribute) and _of_psutil(node) and id(node) not in called:
+            yield f"line {node.lineno}: psutil.{node.attr} is not a constant"
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.With | ast.Await):
             yield f"line {node.lineno}: only calls of psutil are allowed"
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else name
+            method = node.func.attr if isinstance(node.func, ast.Attribute) else name
             # Process objects can kill; psutil's own functions only read.
             reads = name.startswith("psutil.") and name.count(".") == 1 and "Process" not in name
-            if not (reads or name in PLAIN_CALLS or called in PLAIN_METHODS):
+            if not (reads or name in PLAIN_CALLS or method in PLAIN_METHODS):
                 yield f"line {node.lineno}: {name} is not on the list"
+
+
+def _of_psutil(node: ast.Attribute) -> bool:
+    return ast.unparse(node.value) == "psutil" and not node.attr.isupper()
 
 
 def stamp(sections: Iterable[Section[Any]]) -> Mapping[str, str]:

@@ -28,13 +28,13 @@ _OBSOLETE: Mapping[Kind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Offer:
+class Algorithms:
     """The lists of algorithms in a server's first message, without mere extensions."""
 
-    algorithms: Mapping[Kind, tuple[str, ...]]
+    by_kind: Mapping[Kind, tuple[str, ...]]
 
     @classmethod
-    def of(cls, *lists: Iterable[str]) -> Offer:
+    def of(cls, *lists: Iterable[str]) -> Algorithms:
         """From the lists in the order of `Kind`."""
         kinds: tuple[Kind, ...] = ("key exchange", "host key", "cipher", "MAC")
         pairs = zip(kinds, lists, strict=True)
@@ -56,16 +56,16 @@ class Mismatch:
         return bool(self.offered) and all(name.startswith(_OBSOLETE[self.kind]) for name in self.offered)
 
 
-def mismatch(offer: Offer, ours: Mapping[Kind, Sequence[str]]) -> Mismatch | None:
-    for kind, names in offer.algorithms.items():
+def mismatch(offered: Algorithms, ours: Mapping[Kind, Sequence[str]]) -> Mismatch | None:
+    for kind, names in offered.by_kind.items():
         if not set(names) & set(ours[kind]):
             return Mismatch(kind, names)
     return None
 
 
-def agreed(offer: Offer, ours: Mapping[Kind, Sequence[str]]) -> str:
+def agreed(offered: Algorithms, ours: Mapping[Kind, Sequence[str]]) -> str:
     """What both sides use, as one line: the first of ours that the server offers, kind by kind."""
     found = (
-        next((name for name in ours[kind] if name in names), "") for kind, names in offer.algorithms.items()
+        next((name for name in ours[kind] if name in names), "") for kind, names in offered.by_kind.items()
     )
     return ", ".join(name for name in found if name)

@@ -28,7 +28,7 @@ from checkup.transports.session import (
     LoginGate,
     TransportError,
 )
-from checkup.transports.ssh_algorithms import Kind, Offer, agreed, mismatch
+from checkup.transports.ssh_algorithms import Algorithms, Kind, agreed, mismatch
 from checkup.transports.wire import Busy, TooMuch, Wire, dial, shown_address
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ if logging.getLogger("paramiko").level == logging.NOTSET:
 
 
 class Overhearing(Packetizer):
-    """Keeps two things that paramiko only logs: the server's offer, and its reason for hanging up."""
+    """Keeps two things that paramiko only logs: what the server offered, and its reason for hanging up."""
 
-    offer: Offer | None = None
+    offered: Algorithms | None = None
     bye: str = ""
 
     def read_message(self) -> tuple[int, Message]:
         kind, message = super().read_message()
-        if kind == MSG_KEXINIT and self.offer is None:
-            self.offer = _read_offer(Message(message.asbytes()))
+        if kind == MSG_KEXINIT and self.offered is None:
+            self.offered = _read_algorithms(Message(message.asbytes()))
         elif kind == MSG_DISCONNECT:
             words = Message(message.asbytes())
             words.get_int()
@@ -57,10 +57,10 @@ class Overhearing(Packetizer):
         return kind, message
 
 
-def _read_offer(message: Message) -> Offer:
+def _read_algorithms(message: Message) -> Algorithms:
     message.get_bytes(16)
     key_exchanges, host_keys, ciphers, _, macs = (message.get_list() for _ in range(5))
-    return Offer.of(key_exchanges, host_keys, ciphers, macs)
+    return Algorithms.of(key_exchanges, host_keys, ciphers, macs)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _handshake(
         )
         facts.server = clean_line(transport.remote_version or wire.first.decode("utf-8", "replace"), 200)
         if in_time and transport.is_active() and transport.host_key is not None:
-            facts.algorithms = agreed(overheard.offer, _ours(transport)) if overheard.offer else ""
+            facts.algorithms = agreed(overheard.offered, _ours(transport)) if overheard.offered else ""
             return link
         raise _failure(link, deadlines, facts, timed_out=not in_time)
     except BaseException:
@@ -212,7 +212,7 @@ def _failure(link: Link, deadlines: Deadlines, facts: ConnectionFacts, *, timed_
             f"{where} greeted and then stopped in the key exchange: often a firewall that inspects SSH, a "
             "line that loses large packets (MTU), or an overloaded server",
         )
-    missing = mismatch(link.overheard.offer, _ours(link.transport)) if link.overheard.offer else None
+    missing = mismatch(link.overheard.offered, _ours(link.transport)) if link.overheard.offered else None
     if missing is not None:
         offered = clean_line(", ".join(missing.offered), 300) or "none"
         facts.offers_only_obsolete = missing.obsolete

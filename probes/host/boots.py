@@ -28,35 +28,7 @@ from checkup.api import (
     Worse,
     judge,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    uptime_s: float
-
-
-UPTIME = """
-[ -r /proc/uptime ] || unsupported "no /proc/uptime on this system"
-read -r up _ </proc/uptime
-echo "$up"
-"""
-
-
-def parse_uptime(raw: JSON, source: str, version: int) -> Running:
-    words = str(raw).split()
-    seconds = float(words[0])
-    if not 0 <= seconds < 1e10:
-        raise ValueError("an impossible uptime")
-    return Running(seconds)
-
-
-running = Section(
-    name="uptime",
-    facts=Running,
-    collect={"posix": Shell(UPTIME)},
-    parse=parse_uptime,
-    privacy="how long the machine has run",
-)
+from probes.host.system import OperatingSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +36,10 @@ class UptimeLevels:
     long_days: int = 180  # longer than two cycles of updates: the running kernel lacks their fixes
 
 
-def check_uptime(facts: Running, levels: UptimeLevels, ctx: Context) -> Iterator[Result]:
+def check_uptime(facts: OperatingSystem, levels: UptimeLevels, ctx: Context) -> Iterator[Result]:
+    if facts.uptime_s is None:
+        yield NotChecked(reason="the machine does not tell how long it has run")
+        return
     yield from judge(
         "uptime",
         Duration(facts.uptime_s),

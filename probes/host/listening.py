@@ -37,8 +37,11 @@ class Listening:
 # Only listening sockets (state 0A), and of these only the local end: no peer leaves the machine.
 POSIX = """
 [ -r /proc/net/tcp ] || unsupported "no /proc/net/tcp on this system"
-awk '$4 == "0A" { print "listen " $2 }' /proc/net/tcp
-[ -r /proc/net/tcp6 ] && awk '$4 == "0A" { print "listen " $2 }' /proc/net/tcp6
+if [ -r /proc/net/tcp6 ]; then
+  awk '$4 == "0A" { print "listen " $2 }' /proc/net/tcp /proc/net/tcp6
+else
+  awk '$4 == "0A" { print "listen " $2 }' /proc/net/tcp
+fi
 printf '%s\\n' "$P_ports" | while IFS= read -r port; do echo "declared $port"; done
 exit 0
 """

@@ -48,6 +48,7 @@ class OperatingSystem:
     kernels: tuple[str, ...]
     restart_required: bool
     container: bool
+    uptime_s: float | None = None
 
 
 # CentOS 6 and older have no os-release. The newest kernel is compared here, not there.
@@ -57,6 +58,7 @@ POSIX = """
 if [ -r /etc/redhat-release ]; then read -r line </etc/redhat-release; echo "redhat-release=$line"; fi
 if [ -r /etc/debian_version ]; then read -r line </etc/debian_version; echo "debian-version=$line"; fi
 read -r line </proc/sys/kernel/osrelease && echo "kernel=$line"
+read -r line rest </proc/uptime && echo "uptime=$line"
 for file in /boot/vmlinuz-*; do [ -e "$file" ] && echo "installed=${file#/boot/vmlinuz-}"; done
 for file in /run/reboot-required /var/run/reboot-required; do [ -e "$file" ] && echo "restart=$file"; done
 for file in /run/systemd/container /.dockerenv /run/.containerenv; do
@@ -78,7 +80,15 @@ def parse(raw: JSON, source: str, version: int) -> OperatingSystem:
         kernels=tuple(one for key, one in pairs if key == "installed" and _is_version(one)),
         restart_required="restart" in values,
         container="container" in values,
+        uptime_s=_seconds(values["uptime"]) if "uptime" in values else None,
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e10:
+        raise ValueError("an impossible uptime")
+    return seconds
 
 
 def _release(values: Mapping[str, str]) -> tuple[str, str, str]:
@@ -104,7 +114,7 @@ system = Section(
     facts=OperatingSystem,
     collect={"posix": Shell(POSIX)},
     parse=parse,
-    privacy="name and release of the system, kernel versions",
+    privacy="name and release of the system, kernel versions, time since the start",
 )
 
 

@@ -130,6 +130,13 @@ def test_text_that_looks_like_a_frame_stays_text() -> None:
     assert got.payload == posing
 
 
+def test_a_reason_that_looks_like_a_frame_stays_a_reason() -> None:
+    posing = encode_frame(volumes(section="forged"), TOKEN).split(b"\n")[0].decode()
+    (got,) = read(encode_frame(volumes(reason="x " + posing), TOKEN), TOKEN)[0]
+    assert (got.section, got.payload) == ("volumes", b"/ 10\n")
+    assert got.reason.startswith("x #CHECKUP")
+
+
 def test_frames_of_another_batch_are_noise() -> None:
     frames, reader = read(stream(volumes()), TOKEN)
     assert frames == []

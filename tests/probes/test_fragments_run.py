@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import probes
-from checkup.api import Section, Shell
+from checkup.api import Quality, Section, Shell
+from checkup.batch.frames import FrameReader
+from checkup.batch.posix import PosixSection, assemble, token_of
 from checkup.testing.package import contents
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"], "sh": ["sh"]}
@@ -23,6 +25,8 @@ DECLARED = {
     "administrators": "admin",
     "since": "0",
 }
+
+UNEXPECTED = {Quality.BAD_OUTPUT, Quality.TIMEOUT, Quality.UNREACHABLE}
 
 # A stand-in for the batch's prologue: each word ends the fragment, or is noted.
 PROLOGUE = """
@@ -52,6 +56,29 @@ def test_fragment_runs(section: Section[Any], shell: str) -> None:
     out = done.stdout.decode()
     if not any(line.startswith(("@absent", "@unsupported", "@denied")) for line in out.splitlines()):
         assert isinstance(section.parse(out, "posix", section.version), section.facts)
+
+
+def test_all_fragments_run_in_one_batch() -> None:
+    parts = [
+        PosixSection(
+            target="this",
+            name=section.name,
+            version=section.version,
+            script=fragment.script,
+            timeout_s=60,
+            parameters={name: tuple(DECLARED.get(name, "").splitlines()) for name in section.parameters}
+            | ({"since": 0} if "since" in section.parameters else {}),
+        )
+        for section in SECTIONS
+        if isinstance(fragment := section.collect["posix"], Shell)
+    ]
+    script = assemble(parts, site="here", endpoint="this")
+    done = subprocess.run(["sh"], input=script, capture_output=True, timeout=120, check=False)
+    reader = FrameReader(token_of(script))
+    frames = {frame.section: frame for frame in reader.feed(done.stdout) if frame.kind == "SECTION"}
+    assert set(frames) == {section.name for section in SECTIONS}
+    bad = [f"{f.section}: {f.status}: {f.reason}" for f in frames.values() if f.status in UNEXPECTED]
+    assert bad == []
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)

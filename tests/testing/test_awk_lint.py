@@ -43,7 +43,6 @@ def test_programs_that_only_read(program: str) -> None:
         'BEGIN { print "a',
         "BEGIN { print /a",
         'BEGIN { x = a / 1; print "y" | "sh"; z = 1 / 2 }',
-        '{ print\n > "f" }',
     ],
 )
 def test_programs_that_do_more(program: str) -> None:

@@ -36,6 +36,7 @@ def no_thread_left_behind() -> Iterator[None]:
 def nobody_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of one's own, without known_hosts and without an agent."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("TEST_PASSWORD", "right")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return tmp_path

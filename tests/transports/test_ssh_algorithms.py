@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkup.transports.ssh_algorithms import Kind, Offer, agreed, mismatch
+from checkup.transports.ssh_algorithms import Algorithms, Kind, agreed, mismatch
 
 OURS: dict[Kind, tuple[str, ...]] = {
     "key exchange": ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"),
@@ -12,14 +12,14 @@ OURS: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def offer(**changed: list[str]) -> Offer:
+def offer(**changed: list[str]) -> Algorithms:
     lists = {
         "kex": ["ecdh-sha2-nistp256"],
         "keys": ["rsa-sha2-512"],
         "ciphers": ["aes128-ctr"],
         "macs": ["hmac-sha2-256"],
     }
-    return Offer.of(*(lists | changed).values())
+    return Algorithms.of(*(lists | changed).values())
 
 
 def test_what_both_know_is_agreed_on() -> None:
