@@ -129,8 +129,9 @@ def _import(name: str, entry_point: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
+        why = f"{type(error).__name__}: {error}"
         raise CatalogueError(
-            f"probe package {entry_point!r}: module {name} cannot be imported: {type(error).__name__}: {error}"
+            f"probe package {entry_point!r}: module {name} cannot be imported: {why}"
         ) from error
 
 
@@ -270,7 +271,7 @@ def _typed(value: Any, default: Any) -> Any:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         return tuple(cast("list[Any]", value))
-    return value if type(value) is type(default) else None
+    return value if type(value) is type(cast("object", default)) else None
 
 
 def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem]:

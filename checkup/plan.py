@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from checkup.api import Connection, Declared, Psutil, Scope, Shell, Source, Target, Visit
@@ -38,13 +38,13 @@ class PlannedCheck:
 class PlannedSection:
     """One section of one target, with the collector that the transport and platform call for.
 
-    `source` is "" where no collector fits the platform: the section comes back as unsupported.
+    `source` is None where no collector fits the platform: the section comes back as unsupported.
     """
 
     target: str
     name: str
     version: int
-    source: Source | Literal[""]
+    source: Source | None
     text: str = ""
     timeout_s: int = 0
     parameters: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
@@ -225,8 +225,8 @@ def _sources(transport: str, platform: str, posix: bool) -> tuple[Source, ...]:
 def _section(
     target: Target, section: AnySection, sources: Sequence[Source], since: datetime
 ) -> PlannedSection:
-    source = next((source for source in sources if source in section.collect), None)
-    collector = section.collect[source] if source else None
+    source: Source | None = next((one for one in sources if one in section.collect), None)
+    collector = section.collect.get(source) if source else None
     match collector:
         case Shell(script, timeout_s):
             text, limit = script.strip("\n"), timeout_s
@@ -238,7 +238,7 @@ def _section(
         target=target.id,
         name=section.name,
         version=section.version,
-        source=source or "",
+        source=source,
         text=text,
         timeout_s=limit,
         parameters=declared(section, target, int(since.timestamp())),

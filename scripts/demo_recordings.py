@@ -114,7 +114,9 @@ MACHINES = (
         declared_administrators=("okafor", "checkup"),
         names=((DB, "10.40.1.10"), (FILES, "10.40.1.12")),
         ports=(22, 5432),
-        before=_changed(administrators=("okafor", "checkup"), certificates=(("/etc/ssl/clinic/server.pem", 201),)),
+        before=_changed(
+            administrators=("okafor", "checkup"), certificates=(("/etc/ssl/clinic/server.pem", 201),)
+        ),
     ),
     Machine(
         "srv-if",
@@ -208,16 +210,19 @@ def _sections(machine: Machine, at: datetime, days: int) -> Iterator[Answer]:
     yield "uptime", f"{machine.uptime_days * 86400:.2f}\n"
     yield "boots", _boots(machine, at, boot)
     yield "system", _system(machine)
-    yield "updates", "\n".join(
-        [
-            "manager=apt",
-            f"known={now - 7200:.0f}",
-            f"installed={now - 9 * 86400:.0f}",
-            "lists=there",
-            f"pending={machine.pending}",
-            f"security={machine.security}",
-            "",
-        ]
+    yield (
+        "updates",
+        "\n".join(
+            [
+                "manager=apt",
+                f"known={now - 7200:.0f}",
+                f"installed={now - 9 * 86400:.0f}",
+                "lists=there",
+                f"pending={machine.pending}",
+                f"security={machine.security}",
+                "",
+            ]
+        ),
     )
     if machine.clock_synchronised:
         yield "time-source", "NTP=yes\nNTPSynchronized=yes\ndaemons= systemd-timesyn\ntimesync=yes\n"
@@ -229,8 +234,12 @@ def _sections(machine: Machine, at: datetime, days: int) -> Iterator[Answer]:
     else:
         yield "declared-services", "", Quality.ABSENT, "no services are declared for this machine"
     if machine.certificates:
-        yield "certificates", "".join(
-            f"file {path}\nnotAfter={_openssl(at + timedelta(days=left))}\n" for path, left in machine.certificates
+        yield (
+            "certificates",
+            "".join(
+                f"file {path}\nnotAfter={_openssl(at + timedelta(days=left))}\n"
+                for path, left in machine.certificates
+            ),
         )
     else:
         yield "certificates", "", Quality.ABSENT, "no certificates are declared here"
@@ -246,7 +255,9 @@ def _sections(machine: Machine, at: datetime, days: int) -> Iterator[Answer]:
     yield "file-systems", _file_systems(machine)
     yield "interfaces", _interfaces(machine)
     if machine.names:
-        asked = "".join(f"name {name}\n{address}   STREAM {name}\nseconds 0\n" for name, address in machine.names)
+        asked = "".join(
+            f"name {name}\n{address}   STREAM {name}\nseconds 0\n" for name, address in machine.names
+        )
         yield "names", asked + "== hosts\nlocalhost\n"
     else:
         yield "names", "", Quality.ABSENT, "no names are declared for this machine"

@@ -15,7 +15,7 @@ import pytest
 from checkup import catalogue
 from checkup.api import JSON, Context, Passed, PerTarget, Probe, Result, Scope, Section, Shell
 from checkup.catalogue import CatalogueError, build, check_site, levels_in_force
-from checkup.site import SiteFileError, load_text
+from checkup.site import LoadedSite, SiteFileError, load_text
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def test_an_unlinted_collector_is_named():
 
 
 @pytest.fixture
-def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A third party's package with one probe, installed as pip would leave it."""
     (tmp_path / "clinic_probes.py").write_text(
         dedent(
@@ -117,7 +117,8 @@ def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             def check(facts: Answer, levels: NoLevels, ctx: Context) -> Iterator[Result]:
                 yield Passed()
 
-            answer = Section(name="clinic-answer", facts=Answer, collect={"posix": Shell("echo 42")}, parse=parse)
+            collect = {"posix": Shell("echo 42")}
+            answer = Section(name="clinic-answer", facts=Answer, collect=collect, parse=parse)
             probe = Probe(id="clinic.answer", title="The clinic answers", check=check, levels=NoLevels(),
                           messages={}, why="w", remedy="r", verify="v")
             """
@@ -142,7 +143,7 @@ def test_a_third_partys_probe_comes_in_by_its_entry_point(external: Path):
 
 def test_a_broken_package_stops_the_run_by_name(external: Path):
     (external / "clinic_probes.py").write_text("import no_such_module\n")
-    with pytest.raises(CatalogueError, match="'clinic'.*clinic_probes.*no_such_module"):
+    with pytest.raises(CatalogueError, match=r"'clinic'.*clinic_probes.*no_such_module"):
         catalogue.load()
 
 
@@ -164,7 +165,7 @@ hosts:
 CATALOGUE = build([module(s=fact_section(), p=probe(aliases=("test.old",)))])
 
 
-def site(levels: str = ""):
+def site(levels: str = "") -> LoadedSite:
     return load_text(SITE.format(levels=levels), path=Path("site.yaml"), today=date(2026, 6, 1))
 
 

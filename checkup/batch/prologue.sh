@@ -244,7 +244,9 @@ hello() { # site endpoint batch
 
   if [ -r /etc/os-release ]; then
     while IFS='=' read -r key value; do
+      # shellcheck disable=SC2295 # a pattern is meant
       value=${value#$quote}
+      # shellcheck disable=SC2295 # a pattern is meant
       value=${value%$quote}
       case $key in
       ID) os_id=$value ;;

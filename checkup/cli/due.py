@@ -46,6 +46,5 @@ def due(
     for row in rows:
         window = f"window {row['window_from']} to {row['window_to']}" if row["window_from"] else ""
         state = str(row["state"]).replace("_", " ")
-        typer.echo(
-            f"{row['site']}  {row['visit']:10} {row['due_on'] or '-':10}  {state:15} {window}  ({row['reason']})"
-        )
+        when = f"{row['visit']:10} {row['due_on'] or '-':10}  {state:15}"
+        typer.echo(f"{row['site']}  {when} {window}  ({row['reason']})")

@@ -159,12 +159,11 @@ class _Examination:
         self.complete = reader.ended
         self.hung = self.hung and not reader.ended
         if not reader.ended and not self.hung:
+            said = clean_line(self.noise, 150) or "it is empty"
             what = (
                 "the connection was cut in the middle of the batch"
                 if self.hello
-                else (
-                    f"the machine's answer holds no check-up frames ({clean_line(self.noise, 150) or 'it is empty'})"
-                )
+                else f"the machine's answer holds no check-up frames ({said})"
             )
             raise TransportError(ErrorClass.DROPPED if self.hello else ErrorClass.BAD_OUTPUT, what)
 
@@ -212,8 +211,8 @@ class _Examination:
         if facts.identity_check == "mismatch":
             raise TransportError(
                 ErrorClass.IDENTITY,
-                f"another machine answers under this address: it says {facts.identity or 'nothing'}, known is "
-                f"{pinned}; if the machine was really replaced, put its new identity into the site file",
+                f"another machine answers here: it says {facts.identity or 'nothing'}, known is "
+                f"{pinned}; if it was really replaced, put its new `identity:` into the site file",
             )
         utc = _number(hello.get("utc", ""))
         if recorded:

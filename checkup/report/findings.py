@@ -192,7 +192,8 @@ def state(finding: ItemResult, printer: Printing) -> str:
 def _ranking_text(rank: Ranking) -> str:
     kind = "foreseen, not yet happened" if rank.predicted else ""
     decide = "to be decided with you: no way round is known" if rank.needs_decision else ""
-    return "; ".join(part for part in (clean(rank.because), kind, decide) if part)
+    text = "; ".join(part for part in (clean(rank.because), kind, decide) if part)
+    return text[:1].upper() + text[1:]
 
 
 def first_sentence(text: str) -> str:

@@ -311,7 +311,8 @@ class Host(Model):
 
 class Waiver(Model):
     """A finding that the client accepts until a date. `target` is a host, "" for a check of the
-    whole site; without `item` it covers all items of the target; `accepted` is the worst value accepted, in the unit of the probe's metric."""
+    whole site; without `item` it covers all items of the target; `accepted` is the worst value
+    accepted, in the unit of the probe's metric."""
 
     probe: Line
     target: str = ""

@@ -56,7 +56,7 @@ def problems(script: str) -> list[Problem]:
     """What this fragment may not do, in the order of its lines; empty when it only reads."""
     root = _parse(script)
     functions = {_name(node): node for node in root.children if node.type == "function_definition"}
-    found = [*_own_words(functions), *_visit(root, functions)]
+    found = [*_unclear_lines(script), *_own_words(functions), *_visit(root, functions)]
     return sorted(dict.fromkeys(found), key=lambda problem: problem.line)
 
 
@@ -66,6 +66,14 @@ def _parse(script: str) -> Node:
 
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
     return parser.parse(script.encode()).root_node
+
+
+def _unclear_lines(script: str) -> Iterator[Problem]:
+    """Where the grammar and the shells do not agree on what a line is."""
+    for found in re.finditer(r"[^ \t\\]\\\n|[^\n\t -~]", script):
+        line = script.count("\n", 0, found.start()) + 1
+        what = "an odd character" if len(found.group()) == 1 else "a backslash at the end of a word"
+        yield Problem(line, f"{what} hides where this line ends")
 
 
 def _name(node: Node) -> str:

@@ -213,7 +213,8 @@ def read(given: Sequence[Word]) -> str:
 
 def printf(given: Sequence[Word]) -> str:
     """`printf -v NAME` would set a variable in bash."""
-    return "" if given and given[0].known_start and given[0].start[0] != "-" else "the format must be known"
+    known = given and given[0].known_start and not given[0].start.startswith("-")
+    return "" if known else "the format must be known"
 
 
 def ps(given: Sequence[Word]) -> str:

@@ -80,9 +80,8 @@ def check_up(wish: Wish, *, progress: Progress, say: Say, clock: Callable[[], da
             fail_on=None if wish.fail_on == "none" else Priority(wish.fail_on.upper()),
         )
         if collected.interrupted:
-            say(
-                f"interrupted: what was finished is kept; `checkup run {wish.site_file} --resume {outcome.run_id}`"
-            )
+            again = f"checkup run {wish.site_file} --resume {outcome.run_id}"
+            say(f"interrupted: what was finished is kept; `{again}` goes on")
         return Done(status=status, run_id=outcome.run_id, assessment=assessment, written=written)
 
 
@@ -122,9 +121,8 @@ def _plan(wish: Wish, prepared: Prepared, store: Store, now: datetime, say: Say)
     plan = plan_run(prepared, store, visit, now, only=wish.only, hosts=wish.hosts)
     for probe in plan.unlinted:
         say(f"probe {probe} has no stamp of the read-only lint; the report names it")
-    say(
-        f"{prepared.site.site.name}: {visit.value}, {len(plan.checks)} checks on {len(plan.endpoints)} machines"
-    )
+    size = f"{len(plan.checks)} checks on {len(plan.endpoints)} machines"
+    say(f"{prepared.site.site.name}: {visit.value}, {size}")
     return plan
 
 

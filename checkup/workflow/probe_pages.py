@@ -56,6 +56,7 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
                         yield f"\n`{section.name}` on {source}, at most {timeout_s} s:\n"
                         yield f"```sh\n{script.strip()}\n```"
                     case Psutil(read):
-                        yield f"\n`{section.name}` on this machine: psutil, by {read.__module__}.{read.__qualname__}"
+                        function = f"{read.__module__}.{read.__qualname__}"
+                        yield f"\n`{section.name}` on this machine: psutil, by {function}"
                     case Connection():
                         yield f"\n`{section.name}`: the connection's own facts; nothing is run for it"

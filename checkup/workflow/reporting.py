@@ -118,8 +118,10 @@ def _commands(of: VisitRuns) -> tuple[CommandText, ...]:
         for endpoint in plan.endpoints:
             for section in endpoint.sections:
                 if section.text and not endpoint.opted_out:
-                    command = CommandText(section=section.name, source=section.source, text=section.text)
-                    texts[section.name, section.source, section.text] = command
+                    command = CommandText(
+                        section=section.name, source=section.source or "", text=section.text
+                    )
+                    texts[command.section, command.source, command.text] = command
     return tuple(texts[key] for key in sorted(texts))
 
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checkup.analyse.forecast import forecast
 from checkup.api import Forecast, NotEnoughHistory, Point

@@ -55,8 +55,9 @@ class Scripted:
     def stream(self, script: bytes) -> Iterator[bytes]:
         self.scripts.append(script)
         self.interrupted.clear()
-        answer = self.answers.pop(0)
-        yield from answer(self, script) if callable(answer) else [answer]
+        answer: Any = self.answers.pop(0)
+        chunks: Any = answer(self, script) if callable(answer) else [answer]
+        yield from chunks
 
     def interrupt(self) -> None:
         self.interrupted.set()

@@ -236,5 +236,5 @@ def test_own_ranking_words_reach_the_card() -> None:
         ranking=Ranking(priority=P2, because="adt-lookup is prevented", workaround="register by hand"),
     )
     (card,) = view(ranked).cards
-    assert card.ranking == "adt-lookup is prevented"
+    assert card.ranking == "Adt-lookup is prevented"
     assert card.workaround == "register by hand"

@@ -320,7 +320,12 @@ def test_a_server_that_does_not_wait_for_the_gate_has_refused_nothing(log_in: Op
 def test_whatever_a_server_says_has_a_name(start: bytes, rest: bytes) -> None:
     with listening(greeting(start + rest, then_close=True)) as port:
         caught = error_of(lambda: open_at(port))
-    assert caught.error in (ErrorClass.DROPPED, ErrorClass.PROTOCOL, ErrorClass.UNSUPPORTED)
+    assert caught.error in {
+        ErrorClass.DROPPED,
+        ErrorClass.PROTOCOL,
+        ErrorClass.UNSUPPORTED,
+        ErrorClass.DENIED,  # for an OpenSSH that bars us, in its own words
+    }
 
 
 @pytest.mark.sshd
