@@ -116,7 +116,8 @@ def judge_target(entry: Entry, target: Target, levels: LevelsInForce, world: Wor
         for need in entry.needs
     }
     given = entry.needs_type(**values) if entry.needs_type else values[""]
-    context = _context(entry, target, facts.values(), world)
+    sources = {name: f.source for name, f in facts.items() if f.usable}
+    context = _context(entry, target, facts.values(), sources, world)
     partial = any(f.quality is Quality.PARTIAL for f in facts.values())
     return _closed(entry, target.id, given, levels, context, partial, _reason(facts.values()))
 
@@ -141,22 +142,24 @@ def judge_site(entry: Entry, targets: Sequence[Target], levels: LevelsInForce, w
         )
         return Judged(tuple(missing) or (nothing,), ())
     site = Target(id="", kind="site")
-    context = _context(entry, site, facts.values(), world)
+    sources = {section.name: "+".join(sorted({f.source for f in facts.values() if f.usable}))}
+    context = _context(entry, site, facts.values(), sources, world)
     partial = bool(missing) or any(f.quality is Quality.PARTIAL for f in facts.values())
     reason = "not every target could be compared" if missing else _reason(facts.values())
     judged = _closed(entry, "", PerTarget(usable), levels, context, partial, reason)
     return Judged((*judged.results, *missing), judged.metrics)
 
 
-def _context(entry: Entry, target: Target, facts: Iterable[Facts], world: World) -> CheckContext:
-    used = [f for f in facts if f.usable]
-    times = [f.collected_at for f in used if f.collected_at]
+def _context(
+    entry: Entry, target: Target, facts: Iterable[Facts], sources: Mapping[str, str], world: World
+) -> CheckContext:
+    times = [f.collected_at for f in facts if f.usable and f.collected_at]
     return CheckContext(
         world=world,
         probe=entry.probe.id,
         target=target,
         collected_at=min(times, default=world.now),
-        sources={need.section.name: f.source for need, f in zip(entry.needs, used, strict=False)},
+        sources=sources,
     )
 
 

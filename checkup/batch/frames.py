@@ -24,6 +24,7 @@ from hashlib import sha256
 from typing import Literal
 
 from checkup.api import Quality
+from checkup.clean import clean_line
 
 Kind = Literal["HELLO", "SECTION", "END"]
 
@@ -196,7 +197,7 @@ def _frame(header: re.Match[bytes], status: Quality, reason: str, payload: bytes
         version=int(header["version"]),
         status=status,
         milliseconds=None if milliseconds < 0 else milliseconds,
-        reason=cleaned(reason, MOST_REASON_CHARACTERS),
+        reason=clean_line(reason, MOST_REASON_CHARACTERS),
         payload=payload,
     )
 
@@ -209,15 +210,6 @@ def _decode(encoding: bytes, encoded: bytes) -> bytes:
     if _NOT_TEXT.search(encoded):
         raise ValueError("not text")
     return encoded
-
-
-def cleaned(text: str, most: int) -> str:
-    """One line of at most `most` characters, with a space for everything that does not print.
-
-    Control sequences, line breaks and marks that turn the direction of writing do not survive it.
-    """
-    shown = "".join(character if character.isprintable() else " " for character in text[:most])
-    return " ".join(shown.split())
 
 
 def posix_cksum(content: bytes) -> int:
@@ -237,7 +229,7 @@ def encode_frame(frame: Frame, token: str) -> bytes:
     encoding, encoded = "text", frame.payload
     if _NOT_TEXT.search(encoded):
         encoding, encoded = "b64", base64.b64encode(encoded)
-    reason = cleaned(frame.reason, MOST_REASON_CHARACTERS).encode("ascii", "replace").decode("ascii")
+    reason = clean_line(frame.reason, MOST_REASON_CHARACTERS).encode("ascii", "replace").decode("ascii")
     milliseconds = -1 if frame.milliseconds is None else frame.milliseconds
     header = (
         f"#CHECKUP {token} {frame.kind} target={frame.target or '-'} section={frame.section or '-'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from checkup.batch.frames import cleaned
+from checkup.clean import clean_line
 
 MOST_KEYS = 64
 MOST_VALUE_CHARACTERS = 300
@@ -26,5 +26,5 @@ def read_hello(payload: bytes) -> Mapping[str, str]:
     for line in payload[: MOST_KEYS * 1024].decode("utf-8", "replace").split("\n"):
         found = _LINE.fullmatch(line)
         if found and len(pairs) < MOST_KEYS:
-            pairs.setdefault(found[1], cleaned(found[2], MOST_VALUE_CHARACTERS))
+            pairs.setdefault(found[1], clean_line(found[2], MOST_VALUE_CHARACTERS))
     return pairs

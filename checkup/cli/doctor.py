@@ -13,10 +13,11 @@ def doctor(store: Store = None) -> None:
     from checkup.workflow.doctor import examinations
 
     missing = False
-    for name, found, advice in examinations(store):
-        missing = missing or not found
-        typer.echo(f"{'ok' if found else 'MISSING':8} {name}")
-        if not found:
-            typer.echo(f"{'':8}   {advice}")
+    for one in examinations(store):
+        missing = missing or not (one.found or one.optional)
+        state = "ok" if one.found else "absent" if one.optional else "MISSING"
+        typer.echo(f"{state:8} {one.name}")
+        if not one.found:
+            typer.echo(f"{'':8}   {one.advice}")
     if missing:
         raise typer.Exit(3)

@@ -137,7 +137,6 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
         remedy=remedy,
         action=first_sentence(remedy) or (messages[0] if same else title),
         verify=clean(probe.verify),
-        references=clean("; ".join(probe.references)),
         concerns=clean(first.function or rank.function, 120),
     )
 

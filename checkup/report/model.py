@@ -60,7 +60,6 @@ class Card:
     remedy: str
     action: str
     verify: str
-    references: str
     concerns: str
 
 

@@ -54,7 +54,8 @@ def render_pdf(
         "attachment_name": attachment_name,
         "memory_limit_bytes": memory_limit_bytes,
     }
-    command = [sys.executable, "-X", "utf8", "-m", "checkup.report.pdf_worker"]
+    # -P: a file in the working directory must not pass for one of our modules.
+    command = [sys.executable, "-P", "-X", "utf8", "-m", "checkup.report.pdf_worker"]
     try:
         done = subprocess.run(
             command,

@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 
 class Examination(NamedTuple):
+    """`optional`: only what names it needs it."""
+
     name: str
     found: bool
     advice: str
+    optional: bool = False
 
 
 def examinations(store: str | None) -> Iterator[Examination]:
@@ -60,14 +63,13 @@ def _keyring() -> Examination:
     from checkup.secrets import keyring_problem
 
     problem = keyring_problem()
-    return Examination("a keyring for `keyring:` secrets", not problem, problem)
+    return Examination("a keyring, for `keyring:` secrets", not problem, problem, optional=True)
 
 
 def _agent() -> Examination:
     found = os.name == "nt" or bool(os.environ.get("SSH_AUTH_SOCK"))
-    return Examination(
-        "an SSH agent for `agent: true`", found, "start one (`eval $(ssh-agent)`), or use key files"
-    )
+    advice = "start one (`eval $(ssh-agent)`), or use key files"
+    return Examination("an SSH agent, for `agent: true`", found, advice, optional=True)
 
 
 def _own_probes() -> Examination:

@@ -47,39 +47,46 @@ printf '%s\\n' "$P_names" | while IFS= read -r name; do
   echo "name $name"
   getent ahosts "$name" 2>/dev/null || getent hosts "$name"
   ended=$(date +%s)
+  while read -r address others; do
+    case "$address" in '#'*) continue ;; esac
+    for other in $others; do
+      case "$other" in "$name") echo "in hosts file" ;; '#'*) break ;; esac
+    done
+  done </etc/hosts
   echo "seconds $((ended - began))"
 done
-echo "== hosts"
-awk '$1 !~ /^#/ { for (i = 2; i <= NF && $i !~ /^#/; i++) print $i }' /etc/hosts
+echo "== end"
 exit 0
 """
 
 
 def parse(raw: JSON, source: str, version: int) -> Names:
-    asked, mark, hosts = str(raw).partition("== hosts\n")
+    asked, mark, rest = str(raw).partition("== hosts\n" if version == 1 else "== end\n")
     if not mark:
         raise ValueError("the list of names has no end")
-    in_hosts_file = set(hosts.split())
-    names: list[Name] = []
-    for block in re.split(r"^name ", asked, flags=re.M)[1:]:
-        name, _, rest = block.partition("\n")
-        addresses = {
-            line.split()[0] for line in rest.splitlines() if re.match(r"[0-9A-Fa-f.:]{2,45}\s", line)
-        }
-        took = re.search(r"^seconds (\d{1,6})$", rest, re.M | re.A)
-        if took is None:
-            raise ValueError("a name has no answer")
-        names.append(Name(name, tuple(sorted(addresses)), int(took[1]), name in in_hosts_file))
-    return Names(tuple(names))
+    # Version 1 brought back every name of the hosts file.
+    fixed = set(rest.split()) if version == 1 else set[str]()
+    return Names(tuple(_name(block, fixed) for block in re.split(r"^name ", asked, flags=re.M)[1:]))
+
+
+def _name(block: str, fixed: set[str]) -> Name:
+    name, _, rest = block.partition("\n")
+    addresses = {line.split()[0] for line in rest.splitlines() if re.match(r"[0-9A-Fa-f.:]{2,45}\s", line)}
+    took = re.search(r"^seconds (\d{1,6})$", rest, re.M | re.A)
+    if took is None:
+        raise ValueError("a name has no answer")
+    in_hosts_file = name in fixed or "in hosts file" in rest.splitlines()
+    return Name(name, tuple(sorted(addresses)), int(took[1]), in_hosts_file)
 
 
 names = Section(
     name="names",
+    version=2,
     facts=Names,
     collect={"posix": Shell(POSIX)},
     parse=parse,
     parameters={"names": Parameter("texts", (), "names of machines that this one must find")},
-    privacy="addresses of the declared names",
+    privacy="addresses of the declared names, and whether the hosts file has them",
 )
 
 

@@ -63,14 +63,15 @@ class Volumes:
     volumes: tuple[Volume, ...]
 
 
-# `df -l` leaves network mounts out, whose dead server would hang us; busybox has no -l.
+# `df -l` leaves network mounts out, whose dead server would hang us; busybox has no -l. Of the mounts only
+# place and kind: the options of a network mount name its user.
 POSIX = """
 command -v df >/dev/null || absent "no df command"
 df -P -k -l 2>/dev/null || df -P -k || partial "df could not read every volume"
 echo "== inodes"
 df -P -i -l 2>/dev/null || df -P -i 2>/dev/null
 echo "== mounts"
-cat /proc/mounts 2>/dev/null
+[ -r /proc/mounts ] && while read -r device mount kind options; do echo "- $mount $kind"; done </proc/mounts
 exit 0
 """
 

@@ -18,7 +18,7 @@ def test_the_pairs_of_a_hello() -> None:
 
 def test_a_value_is_cleaned_and_the_first_of_a_key_counts() -> None:
     assert read_hello(b"hostname=\x1b[31mevil\xe2\x80\xae\xff=1\nhostname=other\n") == {
-        "hostname": "[31mevil \ufffd=1"
+        "hostname": "‹U+001B›[31mevil‹U+202E›\ufffd=1"
     }
 
 

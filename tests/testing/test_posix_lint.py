@@ -28,6 +28,15 @@ openssl x509 -noout -enddate -in "$n" 2>&1
 exit 0
 """
 
+# More than one line each, or with characters that cannot stand in the list below.
+CHANGES_OF_SEVERAL_LINES = [
+    "x=\\\n rm x",
+    "echo a \\\n&& rm x",
+    "printf ''\nrm x",
+    "echo\x0brm\nrm\xa0x",
+    "x=1\r\nrm x",
+]
+
 CHANGES = r"""
 rm -rf /
 rm x
@@ -184,6 +193,11 @@ def test_a_fragment_that_only_reads_has_no_problem() -> None:
 
 @pytest.mark.parametrize("script", [line for line in CHANGES.splitlines() if line])
 def test_what_may_change_something_is_refused(script: str) -> None:
+    assert problems(script)
+
+
+@pytest.mark.parametrize("script", CHANGES_OF_SEVERAL_LINES)
+def test_tricks_with_the_ends_of_lines_are_refused(script: str) -> None:
     assert problems(script)
 
 

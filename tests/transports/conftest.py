@@ -14,10 +14,9 @@ from checkup.transports import Credential, Deadlines, Session, open_session, ssh
 from tests.servers.fake_ssh import FakeSsh, fake_ssh
 from tests.servers.sshd import PROGRAM, Sshd, sshd
 
-# Short, for servers that stand still on loopback.
-SOON = Deadlines(
-    connect_s=2, banner_s=0.5, handshake_s=0.5, auth_s=0.5, channel_s=0.5, batch_s=5, retry_pause_s=0.1
-)
+# For servers that answer, and for servers that stand still: a busy machine must not look like those.
+PATIENT = Deadlines(retry_pause_s=0.1)
+SOON = Deadlines(banner_s=1, handshake_s=1, auth_s=1, channel_s=1, retry_pause_s=0.1)
 
 PASSWORD = Credential(name="legacy", user="admin", password="env:TEST_PASSWORD")
 
@@ -79,13 +78,13 @@ Opener = Callable[..., Session]
 
 @pytest.fixture
 def log_in() -> Iterator[Opener]:
-    """Opens a session with short deadlines, and closes it after the test."""
+    """Opens a session, and closes it after the test."""
     opened: list[Session] = []
 
     def opener(server: Sshd | FakeSsh, **more: object) -> Session:
         arguments: dict[str, object] = {
             "credential": key_of(server) if isinstance(server, Sshd) else PASSWORD,
-            "deadlines": SOON,
+            "deadlines": PATIENT,
         }
         named = {
             name: more.pop(name)

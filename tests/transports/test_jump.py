@@ -14,14 +14,14 @@ from checkup.api import ErrorClass
 from checkup.transports import ConnectionFacts, Credential, JumpHost, JumpPool, TransportError
 from tests.servers.fake_ssh import FakeSsh
 from tests.servers.sshd import Sshd, needs_sshd, sshd
-from tests.transports.conftest import PASSWORD, SOON, Opener, connect_to, key_of
+from tests.transports.conftest import PASSWORD, PATIENT, Opener, connect_to, key_of
 
 
 @contextmanager
 def pool_of(server: Sshd | FakeSsh, **more: object) -> Iterator[JumpPool]:
     credential = key_of(server) if isinstance(server, Sshd) else PASSWORD
     pool = JumpPool(
-        {"bastion": JumpHost(connect=connect_to(server, **more), credential=credential)}, deadlines=SOON
+        {"bastion": JumpHost(connect=connect_to(server, **more), credential=credential)}, deadlines=PATIENT
     )
     try:
         yield pool
@@ -124,7 +124,7 @@ def test_the_login_at_the_jump_host_goes_through_the_gate(log_in: Opener, fake: 
         yield
 
     hosts = {"bastion": JumpHost(connect=connect_to(fake), credential=PASSWORD)}
-    pool = JumpPool(hosts, gate=gate, deadlines=SOON)
+    pool = JumpPool(hosts, gate=gate, deadlines=PATIENT)
     refusal(log_in, fake, pool)  # it forwards nothing
     pool.close()
     assert seen == ["legacy in MainThread"]
@@ -133,7 +133,7 @@ def test_the_login_at_the_jump_host_goes_through_the_gate(log_in: Opener, fake: 
 def test_what_the_site_file_does_not_describe_or_nests_is_refused(log_in: Opener, fake: FakeSsh) -> None:
     nested = JumpHost(connect=connect_to(fake, jump="bastion"), credential=PASSWORD)
     for hosts, says in (({}, "describes no host"), ({"bastion": nested}, "behind a jump host itself")):
-        assert says in refusal(log_in, fake, JumpPool(hosts, deadlines=SOON)).detail
+        assert says in refusal(log_in, fake, JumpPool(hosts, deadlines=PATIENT)).detail
     facts = ConnectionFacts(transport="ssh")
     with pytest.raises(TransportError, match="not described"):
         log_in(fake, jump_="bastion", facts=facts)

@@ -26,9 +26,9 @@ from checkup.transports import ssh_session as sessions
 from tests.servers.fake_ssh import FakeSsh, listening
 from tests.servers.relay import relay
 from tests.servers.sshd import Sshd, needs_sshd
-from tests.transports.conftest import PASSWORD, SOON, Opener, connect_to
+from tests.transports.conftest import PASSWORD, PATIENT, SOON, Opener, connect_to
 
-LIMIT_S = 4.0  # all deadlines of SOON but the batch's together, with room for a busy machine
+LIMIT_S = 10.0  # longer than a busy machine takes, shorter than the deadlines of PATIENT
 
 
 def error_of(work: Callable[[], object]) -> TransportError:
@@ -44,9 +44,9 @@ def run(session: Session) -> bytes:
     return b"".join(session.stream(b"echo hello\n"))
 
 
-def open_at(port: int, facts: ConnectionFacts | None = None) -> Session:
+def open_at(port: int, deadlines: Deadlines = PATIENT) -> Session:
     connect = ssh.Connect(transport="ssh", host="127.0.0.1", port=port, host_key_check="ignore")
-    return open_session(connect, credential=PASSWORD, deadlines=SOON, facts=facts)
+    return open_session(connect, credential=PASSWORD, deadlines=deadlines)
 
 
 def greeting(text: bytes, *, then_close: bool = False) -> Callable[[socket.socket], None]:
@@ -63,7 +63,7 @@ def greeting(text: bytes, *, then_close: bool = False) -> Callable[[socket.socke
 @pytest.mark.parametrize(
     ("said", "error", "detail"),
     [
-        (b"", ErrorClass.TIMEOUT, "says nothing for 0.5 s"),
+        (b"", ErrorClass.TIMEOUT, "says nothing for 1 s"),
         (b"SSH-2.0-Open", ErrorClass.TIMEOUT, "in the middle of its greeting"),
         (b"SSH-2.0-OpenSSH_9.9\r\n", ErrorClass.TIMEOUT, "stopped in the key exchange"),
         (b"220 mail.example ESMTP\r\n", ErrorClass.PROTOCOL, "It says: 220 mail.example ESMTP"),
@@ -80,7 +80,7 @@ def greeting(text: bytes, *, then_close: bool = False) -> Callable[[socket.socke
 )
 def test_a_server_that_then_stands_still(said: bytes, error: ErrorClass, detail: str) -> None:
     with listening(greeting(said)) as port:
-        caught = error_of(lambda: open_at(port))
+        caught = error_of(lambda: open_at(port, SOON))
     assert (caught.error, detail in caught.detail) == (error, True), caught
     assert "\x1b" not in caught.detail
 
@@ -128,7 +128,7 @@ def test_nobody_there(log_in: Opener) -> None:
 @pytest.mark.parametrize("after", [30, 600, 1300])
 def test_a_line_that_falls_silent_in_the_handshake(fake: FakeSsh, after: int) -> None:
     with relay(("127.0.0.1", fake.port), silent_after=after) as line:
-        caught = error_of(lambda: open_at(line.port))
+        caught = error_of(lambda: open_at(line.port, SOON))
     assert caught.error is ErrorClass.TIMEOUT
 
 
@@ -142,13 +142,13 @@ def test_a_line_that_is_cut_in_the_handshake(fake: FakeSsh, after: int, gently: 
 
 def test_a_login_without_an_answer_is_a_timeout_and_no_refusal(log_in: Opener, fake: FakeSsh) -> None:
     fake.hold = "auth"
-    caught = error_of(lambda: log_in(fake))
+    caught = error_of(lambda: log_in(fake, deadlines=Deadlines(auth_s=0.5)))
     assert caught.error is ErrorClass.TIMEOUT
 
 
 def test_a_shell_that_is_never_started_is_a_timeout(log_in: Opener, fake: FakeSsh) -> None:
     fake.hold = "exec"
-    session = log_in(fake)
+    session = log_in(fake, deadlines=Deadlines(channel_s=1))
     assert error_of(lambda: run(session)).error is ErrorClass.TIMEOUT
 
 
@@ -281,7 +281,7 @@ def test_a_closed_session_wakes_up_who_reads_from_it(log_in: Opener, fake: FakeS
 def test_what_was_seen_on_the_way_is_kept_when_it_fails(fake: FakeSsh) -> None:
     facts = ConnectionFacts(transport="ssh")
     connect = connect_to(fake, host_key_check="known_hosts")
-    error_of(lambda: open_session(connect, credential=PASSWORD, deadlines=SOON, facts=facts))
+    error_of(lambda: open_session(connect, credential=PASSWORD, deadlines=PATIENT, facts=facts))
     assert facts.reached
     assert facts.error is ErrorClass.HOST_KEY
     assert facts.host_key == fake.host_key.fingerprint
