@@ -31,12 +31,19 @@ class Lab:
 
 @contextmanager
 def lab(folder: Path, hosts: int) -> Iterator[Lab]:
-    """`hosts` servers, each with an address and a host key of its own."""
+    """`hosts` servers, each with an address and a host key of its own.
+
+    A login finds an empty home: what somebody's .bashrc costs is no part of what is measured.
+    """
     key = make_key(folder / "key")
+    home = folder / "home"
+    home.mkdir()
+    quick = {"SetEnv": f"HOME={home}"}
     addresses = [f"127.7.{number // 200}.{number % 200 + 1}" for number in range(hosts)]
     with ExitStack() as running:
         started = [
-            running.enter_context(sshd(folder / address, address=address, key=key)) for address in addresses
+            running.enter_context(sshd(folder / address, address=address, key=key, options=quick))
+            for address in addresses
         ]
         yield Lab(folder, tuple(started), key)
 

@@ -191,13 +191,15 @@ def _frame(machine: Machine, name: str, text: str, status: Quality = Quality.OK,
         kind="SECTION",
         target=machine.id,
         section=name,
-        version=1,
+        version=VERSIONS.get(name, 1),
         status=status,
         milliseconds=8 + len(text) % 23,
         reason=reason,
         payload=text.encode(),
     )
 
+
+VERSIONS = {"names": 2}  # of the sections; 1 for all others
 
 Answer = tuple[str, str] | tuple[str, str, Quality, str]
 
@@ -207,7 +209,6 @@ def _sections(machine: Machine, at: datetime, days: int) -> Iterator[Answer]:
     boot = at - timedelta(days=machine.uptime_days)
     yield "volumes", _volumes(machine, days)
     yield "resources", _resources(machine)
-    yield "uptime", f"{machine.uptime_days * 86400:.2f}\n"
     yield "boots", _boots(machine, at, boot)
     yield "system", _system(machine)
     yield (
@@ -258,7 +259,7 @@ def _sections(machine: Machine, at: datetime, days: int) -> Iterator[Answer]:
         asked = "".join(
             f"name {name}\n{address}   STREAM {name}\nseconds 0\n" for name, address in machine.names
         )
-        yield "names", asked + "== hosts\nlocalhost\n"
+        yield "names", asked + "== end\n"
     else:
         yield "names", "", Quality.ABSENT, "no names are declared for this machine"
     members = "".join(f"member {name}\n" for name in machine.administrators)
@@ -312,6 +313,7 @@ def _system(machine: Machine) -> str:
         f'VERSION_ID="{version}"',
         f"ID={distribution}",
         f"kernel={kernel}",
+        f"uptime={machine.uptime_days * 86400:.2f}",
         f"installed={kernel}",
     ]
     if machine.reboot_required:

@@ -84,7 +84,8 @@ class FrameReader:
     @property
     def noise(self) -> bytes:
         """The first 4 kB of what came between the frames, as it came: for nobody's eyes uncleaned."""
-        return bytes(self._kept_noise)
+        waiting = self._buffer if self._header is None else b""  # it may still become a frame
+        return bytes(self._kept_noise + waiting)[:KEPT_NOISE_BYTES]
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that these bytes complete, in order."""

@@ -71,11 +71,11 @@ frame() { # kind target section version status milliseconds reason
     esac
     ;;
   esac
-  checksum=-
-  if [ -n "$has_cksum" ]; then
-    checksum=$(printf '%s' "$payload" | cksum)
-    checksum=${checksum%% *}
-  fi
+  case $has_cksum,$payload in
+  yes,) checksum=4294967295 ;; # that of nothing
+  yes,*) checksum=$(printf '%s' "$payload" | cksum) checksum=${checksum%% *} ;;
+  *) checksum=- ;;
+  esac
   printf '#CHECKUP %s %s %s status=%s ms=%s encoding=%s bytes=%s cksum=%s reason=%s\n%s\n' "$token" "$kind" \
     "$about" "$status" "$spent" "$encoding" "${#payload}" "$checksum" "$reason" "$payload"
   count=$((count + 1))
@@ -112,24 +112,24 @@ summary() {
   printf ' %s%send\n' "$text" "$unit"
 }
 
-# At most a megabyte of what comes in. A shell's variable loses NUL bytes: dd counts what there was,
-# and where it cannot, NUL becomes another byte that no text has.
-limit() {
-  case $limiter in
-  dd) dd bs="$most" count=1 iflag=fullblock 2>&1 ;;
-  head) head -c "$most" | tr '\000' '\036' ;;
-  *) dd bs=1024 count=1024 2>/dev/null | tr '\000' '\036' ;;
-  esac
-}
-
 # Prints what the section's code prints, then its exit status and a summary of its complaints.
-capture() { # [parameter value]...
+run() { # [parameter value]...
   {
     {
       within "$seconds" sh -c "$functions$code" checkup "$@" 2>&1 >&3 3>&-
       printf '%s%s %s' "$unit" "$token" "$?" >&3
     } | summary >&3
-  } 3>&1 | limit
+  } 3>&1
+}
+
+# At most a megabyte of what it prints. A shell's variable loses NUL bytes: dd counts what there was,
+# and where it cannot, NUL becomes another byte that no text has.
+capture() { # [parameter value]...
+  case $limiter in
+  dd) run "$@" | dd bs="$most" count=1 iflag=fullblock 2>&1 ;;
+  head) run "$@" | head -c "$most" | tr '\000' '\036' ;;
+  *) run "$@" | dd bs=1024 count=1024 2>/dev/null | tr '\000' '\036' ;;
+  esac
 }
 
 section() { # target name version seconds code [parameter value]...

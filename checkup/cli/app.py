@@ -84,7 +84,5 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
-    except Exception as error:  # the last stop before the user: no traceback unless asked for
-        if debug:
-            raise
-        sys.exit(report_error(error))
+    except Exception as error:  # noqa: BLE001 - the last stop before the user: no traceback unless asked for
+        sys.exit(report_error(error, debug=debug))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
+
 import typer
 
 USAGE, NOTHING = 2, 4
 
 
-def report_error(error: Exception) -> int:
-    """Print the error, redacted, and return the exit status."""
+def report_error(error: Exception, *, debug: bool = False) -> int:
+    """Print the error, redacted, and return the exit status; with `debug` its traceback comes first."""
     from checkup.secrets import redact
 
+    if debug:
+        typer.echo(redact("".join(traceback.format_exception(error))), err=True)
     known = _status(error)
     text = redact(str(error)) if known else redact(f"unexpected error: {type(error).__name__}: {error}")
     typer.echo(text, err=True)
-    if known is None:
+    if known is None and not debug:
         typer.echo("This is a fault in checkup. The same command with --debug shows where.", err=True)
     return known or NOTHING
 

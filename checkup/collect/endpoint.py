@@ -134,9 +134,11 @@ class _Examination:
     def _batch(self, session: Session, facts: ConnectionFacts, left: Sequence[PlannedSection]) -> None:
         script = self.plan.script_for(left)
         self.hung = False
-        reader = FrameReader(None if self.plan.transport == "bundle" else token_of(script))
         returned = 0
-        entry = self.around.sent(self.plan, script)
+        # Nothing is sent to a machine whose answer was brought back in a file.
+        recorded = self.plan.transport == "bundle"
+        entry = None if recorded else self.around.sent(self.plan, script)
+        reader = FrameReader(None if recorded else token_of(script))
         outcome = "interrupted"
         sent_at = self.around.clock()
         self._arm(session, HELLO_S)
@@ -155,7 +157,8 @@ class _Examination:
             self.around.watch.disarm(self)
             self.noise = self.noise or clean(reader.noise.decode("utf-8", "replace"), 4000)
             self.noise_bytes += reader.noise_bytes
-            self.around.returned(entry, returned, outcome)
+            if entry is not None:
+                self.around.returned(entry, returned, outcome)
         self.complete = reader.ended
         self.hung = self.hung and not reader.ended
         if not reader.ended and not self.hung:

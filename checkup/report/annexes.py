@@ -93,15 +93,24 @@ def levels(assessment: Assessment, printer: Printing) -> list[LevelRow]:
             probe=clean(probe.id, 120),
             title=clean(probe.title),
             defaults=_levels(probe.levels.items()),
-            own=tuple(
-                (printer.where(check.target), _levels(check.levels.items()))
-                for check in assessment.checks
-                if check.probe == identifier and check.levels
-            ),
+            own=_own(identifier, assessment, printer),
         )
         for identifier, probe in sorted(assessment.probes.items())
         if identifier in planned and probe.levels
     ]
+
+
+def _own(probe: str, assessment: Assessment, printer: Printing) -> tuple[Pair, ...]:
+    """The site's own levels, and where they hold; one line for all places alike."""
+    places: dict[str, list[str]] = {}
+    checks = [check for check in assessment.checks if check.probe == probe]
+    for check in checks:
+        if check.levels:
+            places.setdefault(_levels(check.levels.items()), []).append(printer.where(check.target))
+    return tuple(
+        ("everywhere" if len(where) == len(checks) > 1 else ", ".join(where), text)
+        for text, where in places.items()
+    )
 
 
 def _levels(levels: Iterable[Pair]) -> str:

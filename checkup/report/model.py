@@ -139,6 +139,10 @@ class SystemPage:
     facts: tuple[Pair, ...]
     totals: str
     rows: tuple[CheckRow, ...]
+    named_only: int = 0  # checks that stand below the table, by name
+    in_shared_rows: int = 0  # checks that share a row with another
+    passed: str = ""
+    not_applicable: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

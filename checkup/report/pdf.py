@@ -66,13 +66,13 @@ def render_pdf(
         )
     except subprocess.TimeoutExpired:
         raise ReportError(
-            f"the PDF was not ready after {time_limit_s:.0f} s and was given up. Write the report as HTML"
-            " instead (--html); the collected data is kept."
+            f"the PDF was not ready after {time_limit_s:.0f} s and was given up."
+            " The HTML report is complete."
         ) from None
     except OSError as error:
         raise ReportError(
-            f"no process could be started for the PDF ({error.strerror or 'unknown error'}). Write the report"
-            " as HTML instead (--html), or make it on another computer."
+            f"no process could be started for the PDF ({error.strerror or 'unknown error'})."
+            " The HTML report is complete."
         ) from error
     if done.returncode == 0 and done.stdout.startswith(b"%PDF-"):
         return done.stdout
@@ -84,8 +84,8 @@ def _sentence(code: int, said: str, memory_limit_bytes: int) -> str:
     if code == LIBRARY_MISSING:
         package = _PANGO.get(sys.platform, _PANGO["linux"])
         return (
-            f"the PDF needs the Pango library, which is not on this computer ({last}). Install {package}, or"
-            " write the report as HTML (--html)."
+            f"the PDF needs the Pango library, which is not on this computer ({last}). Install {package},"
+            " then `checkup report` makes it; the HTML report is complete."
         )
     if code == BLOCKED_FETCH:
         return f"the PDF was refused: {last}. This is a fault of the report's templates; please report it."
@@ -93,6 +93,6 @@ def _sentence(code: int, said: str, memory_limit_bytes: int) -> str:
     if code == OUT_OF_MEMORY or code < 0:
         return (
             f"the PDF needed more than {memory_limit_bytes // 1024**2} MB of memory and was given up."
-            " Write the report as HTML instead (--html)."
+            " The HTML report is complete."
         )
-    return f"the PDF could not be made ({last or f'exit {code}'}). Write the report as HTML instead (--html)."
+    return f"the PDF could not be made ({last or f'exit {code}'}). The HTML report is complete."

@@ -15,7 +15,7 @@ from checkup.report.text import NBSP, Formats, count, fill
 from checkup.report.words import ACT, CHANGES, MEANING, VISITS
 
 COUNTED = (Priority.P1, Priority.P2, Priority.P3)
-MOST_ACTIONS = 8
+MOST_ACTIONS = 6  # what fits on the page with the longest of texts
 MOST_CHANGES = 40
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -215,7 +215,11 @@ def gaps(assessment: Assessment, printer: Printing) -> list[str]:
     outcomes: dict[str, list[Outcome]] = {}
     for check in assessment.checks:
         outcomes.setdefault(check.target, []).append(check.outcome)
-    blind = [t for t, seen in outcomes.items() if t and all(o is Outcome.NOT_CHECKED for o in seen)]
+    # That a machine is out of reach is itself a finding; it says nothing of the machine.
+    looked = (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+    blind = [
+        t for t, seen in outcomes.items() if t and Outcome.NOT_CHECKED in seen and not set(seen) & set(looked)
+    ]
     missing = sum(1 for c in assessment.checks if c.outcome is Outcome.NOT_CHECKED and c.target not in blind)
     unseen = [t.id for t in assessment.targets if t.id not in outcomes]
     out: list[str] = []

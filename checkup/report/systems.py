@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from checkup.api import Bytes, Duration, ErrorClass, Measured, Number, Ratio, Target
 from checkup.assessment import CheckOutcome, ItemResult, Outcome
@@ -27,8 +27,11 @@ FEW_SYSTEMS = 4
 # A finding on so many systems is a matter of the fleet, not of each machine.
 SHARED_BY = 3
 MOST_ITEMS = 3
-MOST_HELLO = 12
+# What a machine said about itself that a reader can use; the rest is for the engine.
+SHOWN_OF_HELLO = ("hostname", "kernel", "user", "missing")
 MOST_ROWS = 120
+MOST_PLACES = 12
+MOST_TITLES = 6
 
 _ORDER = [Outcome.FINDING, Outcome.NOT_CHECKED, Outcome.PASSED, Outcome.NOT_APPLICABLE]
 _WORST_STYLE = {"P1": "bad", "P2": "warn", "P3": "mute", "note": "mute"}
@@ -103,7 +106,13 @@ def _page(
     ordered = sorted(
         planned, key=lambda check: (_ORDER.index(check.outcome), _urgency(items(check)), check.probe)
     )
-    rows = [_row(check, items(check), printer) for check in ordered]
+    told, alike = _apart(ordered, items)
+    rows = [_row(check, items(check), printer) for check in told]
+    rows += [_shared_row(reason, checks) for reason, checks in alike]
+    # A measured value is worth its line; of the other passes the name is.
+    named = [c for c, row in zip(told, rows, strict=False) if c.outcome is Outcome.PASSED and row.bar is None]
+    named += [c for c in told if c.outcome is Outcome.NOT_APPLICABLE]
+    rows = [row for row, c in zip(rows, [*told, *(None for _ in alike)], strict=True) if c not in named]
     left_out = len(rows) - MOST_ROWS
     tail = f" Only the first {MOST_ROWS} are printed." if left_out > 0 else ""
     return SystemPage(
@@ -113,7 +122,40 @@ def _page(
         facts=tuple(_facts(target, endpoint)),
         totals=_totals(planned) + tail,
         rows=tuple(rows[:MOST_ROWS]),
+        named_only=len(named),
+        in_shared_rows=sum(len(checks) - 1 for _, checks in alike),
+        passed=_names(named, Outcome.PASSED, printer),
+        not_applicable=_names(named, Outcome.NOT_APPLICABLE, printer),
     )
+
+
+def _apart(
+    checks: Sequence[CheckOutcome], items: Callable[[CheckOutcome], Sequence[ItemResult]]
+) -> tuple[list[CheckOutcome], list[tuple[str, list[CheckOutcome]]]]:
+    """Checks to tell one by one, and those that could not be made for one and the same reason."""
+    reasons: dict[str, list[CheckOutcome]] = {}
+    for check in checks:
+        if check.outcome is Outcome.NOT_CHECKED:
+            reasons.setdefault("; ".join(item.reason for item in items(check)), []).append(check)
+    alike = {reason: group for reason, group in reasons.items() if reason and len(group) >= SHARED_BY}
+    grouped = [check for group in alike.values() for check in group]
+    return [check for check in checks if check not in grouped], list(alike.items())
+
+
+def _shared_row(reason: str, checks: Sequence[CheckOutcome]) -> CheckRow:
+    return CheckRow(
+        check=count(len(checks), "check"),
+        found=clean(reason, 300),
+        level="",
+        bar=None,
+        result=RESULT[Outcome.NOT_CHECKED],
+        style="warn",
+    )
+
+
+def _names(checks: Sequence[CheckOutcome], outcome: Outcome, printer: Printing) -> str:
+    """The titles of these checks, as one line."""
+    return "; ".join(clean(printer.probe(c.probe).title) for c in checks if c.outcome is outcome)
 
 
 def _urgency(items: Sequence[ItemResult]) -> str:
@@ -136,8 +178,9 @@ def _facts(target: Target, endpoint: EndpointFacts | None) -> Iterable[Pair]:
         return
     if target.id != endpoint.endpoint:
         yield "served by", clean(endpoint.endpoint, 120)
-    for name, value in list(endpoint.hello.items())[:MOST_HELLO]:
-        yield clean(name, 60).replace("_", " "), clean(value, 200)
+    for name in SHOWN_OF_HELLO:
+        if value := endpoint.hello.get(name):
+            yield name, clean(value, 200)
     yield "reached", way_in(endpoint)
     if endpoint.identity and endpoint.identity not in endpoint.hello.values():
         yield "identity", clean(endpoint.identity, 120)
@@ -255,7 +298,7 @@ def _line(
 ) -> SystemLine:
     seen = Counter(check.outcome for check in planned)
     hello: Mapping[str, str] = endpoint.hello if endpoint else {}
-    system = next((hello[key] for key in ("os", "system", "platform") if hello.get(key)), "")
+    system = f"{hello.get('os_id', '')} {hello.get('os_version', '')}".strip()
     return SystemLine(
         title=printer.where(target.id),
         kind=_kind(target),
@@ -272,7 +315,7 @@ def _line(
 
 
 def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
-    """Grouped by (target, reason). A check without a result of its own is listed all the same."""
+    """Grouped by reason and checks. A check without a result of its own is listed all the same."""
     assessment = given.assessment
     missing = [c for c in assessment.checks if c.outcome is Outcome.NOT_CHECKED]
     planned = Counter(check.target for check in assessment.checks)
@@ -292,18 +335,30 @@ def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
             for item in items:
                 title = f"{clean(printer.probe(probe).title)} ({clean(item.item or 'in part', 120)})"
                 groups.setdefault((target, item.error, item.reason), []).append(title)
+    # Machines that miss the same for the same reason share a line.
+    rows: dict[tuple[str, str, ErrorClass | None], list[str]] = {}
+    sizes: Counter[tuple[str, str, ErrorClass | None]] = Counter()
+    for (target, error, reason), titles in groups.items():
+        everything = whole[target] == planned[target] == len(titles)
+        row = (_reason(error, reason), _titles(titles, everything=everything), error)
+        rows.setdefault(row, []).append(printer.where(target))
+        sizes[row] += len(titles)
     return [
         NotCheckedRow(
-            where=printer.where(target),
-            reason=_reason(error, reason),
-            checks=_titles(titles, everything=whole[target] == planned[target] == len(titles)),
-            takes=WHAT_IT_TAKES[error] if error else NO_ERROR_CLASS,
-            count=len(titles),
+            where=_places(places),
+            reason=row[0],
+            checks=row[1],
+            takes=WHAT_IT_TAKES[row[2]] if row[2] else NO_ERROR_CLASS,
+            count=sizes[row],
         )
-        for (target, error, reason), titles in sorted(
-            groups.items(), key=lambda group: (-len(group[1]), group[0][0], group[0][2])
-        )
+        for row, places in sorted(rows.items(), key=lambda pair: (-sizes[pair[0]], pair[0][0], pair[1]))
     ]
+
+
+def _places(places: Sequence[str]) -> str:
+    if len(places) <= MOST_PLACES:
+        return ", ".join(places)
+    return f"{', '.join(places[:MOST_PLACES])} and {len(places) - MOST_PLACES} more"
 
 
 def _reason(error: ErrorClass | None, reason: str) -> str:
@@ -313,4 +368,6 @@ def _reason(error: ErrorClass | None, reason: str) -> str:
 def _titles(titles: Sequence[str], *, everything: bool) -> str:
     if everything and len(titles) > 1:
         return f"all {count(len(titles), 'check')}"
+    if len(titles) > MOST_TITLES:
+        return count(len(titles), "check")
     return "; ".join(dict.fromkeys(titles))

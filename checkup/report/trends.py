@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checkup.api import Bytes, Duration, Measured, Number, Ratio
 from checkup.report.charts import FEWEST_POINTS, spark, trend
@@ -14,11 +14,13 @@ from checkup.report.model import KeyFigure, Trend
 from checkup.report.text import byte_unit, clean
 
 MOST_CHARTS = 4
-MOST_FIGURES = 40
+MOST_FIGURES = 16
 # A number that moved by less than this share is called the same.
 SAME = 0.02
 # Without a forecast, a value below this share of its limit is nobody's concern yet.
 NEAR = 0.5
+# A limit that is further away than this needs no picture.
+SOON = timedelta(days=3 * 365)
 
 
 def trends(history: Sequence[MetricHistory], printer: Printing) -> list[Trend]:
@@ -27,7 +29,7 @@ def trends(history: Sequence[MetricHistory], printer: Printing) -> list[Trend]:
         (metric, points)
         for metric in history
         if metric.limit and len(points := _points(metric)) >= FEWEST_POINTS
-        if metric.forecast is not None or _nearness(metric, points) >= NEAR
+        if _worth_a_chart(metric, points)
     ]
     candidates.sort(key=lambda found: (-_nearness(*found), found[0].target, found[0].name, found[0].item))
     return [_trend(metric, points, printer) for metric, points in candidates[:MOST_CHARTS]]
@@ -55,6 +57,13 @@ def key_figures(history: Sequence[MetricHistory], printer: Printing) -> list[Key
         figures.append((-abs(moved), figure))
     figures.sort(key=lambda found: (found[0], found[1].where, found[1].measure))
     return [figure for _, figure in figures[:MOST_FIGURES]]
+
+
+def _worth_a_chart(metric: MetricHistory, points: Sequence[tuple[datetime, float]]) -> bool:
+    if metric.forecast is None:
+        return _nearness(metric, points) >= NEAR
+    reached = metric.forecast.reached
+    return reached is not None and reached - points[-1][0] <= SOON
 
 
 def _points(metric: MetricHistory) -> list[tuple[datetime, float]]:
@@ -98,7 +107,8 @@ def _conclusion(metric: MetricHistory, now: str, limit: str, printer: Printing) 
     date = printer.formats.date
     between = ""
     if forecast.earliest and forecast.latest:
-        between = f" (between {date(forecast.earliest)} and {date(forecast.latest)})"
+        earliest, latest = date(forecast.earliest), date(forecast.latest)
+        between = f" (between {earliest} and {latest})" if earliest != latest else ""
     elif forecast.earliest:
         between = f" ({date(forecast.earliest)} at the earliest)"
     return f"reaches {limit} about {date(forecast.reached)}{between}."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from checkup.store.engine import open_engine, translated, where
 from checkup.store.errors import StoreError
@@ -72,14 +72,11 @@ class Database:
 
 def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> int:
     """Insert one row and return the number it was given."""
-    return connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
+    return connection.execute(insert(table).returning(table.c.id), values).scalar_one()
 
 
 def insert_unless_there(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert one row, unless another process has just done so; whether this one did."""
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(table).values(values))
-    except IntegrityError:
-        return False
-    return True
+    # SQL has no word for this, but both of our databases have the same one.
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    return connection.execute(dialect.insert(table).on_conflict_do_nothing(), values).rowcount == 1

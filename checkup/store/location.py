@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from checkup.store.errors import StoreError
 
@@ -43,6 +43,13 @@ def default_path(environ: Mapping[str, str], platform: str, home: str) -> str:
 def url_of(place: str) -> str:
     """A database URL as it is; the path of a file as the SQLite URL of that file."""
     return place if "://" in place else f"sqlite:///{quote(place, safe='/:' + chr(92))}"
+
+
+def file_of(place: str) -> Path | None:
+    """The file of the SQLite store at `place`, a URL or a path; None for a database server."""
+    prefix = "sqlite:///"
+    url = url_of(place)
+    return Path(unquote(url.removeprefix(prefix))).expanduser() if url.startswith(prefix) else None
 
 
 def prepare(path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from checkup.store.errors import StoreError
 
 T = TypeVar("T")
+
+_WITHOUT_TEXT = frozenset({type(None), bool, int, float, datetime})
 
 # Names given by the site file, the probes or the store itself. They hold no resolved secret, and
 # to change one would break what refers to it: a password "host" must not rename "host.volume-space".
@@ -33,7 +36,9 @@ def redacted(record: T, redact: Callable[[str], str]) -> T:
 def _value(value: Any, redact: Callable[[str], str]) -> Any:
     if type(value) is str:  # an enum member is a str too
         return redact(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if type(value) in _WITHOUT_TEXT:
+        return value
+    if _is_record(value):
         fields = (f.name for f in dataclasses.fields(value) if f.name not in IDENTIFIERS)
         return dataclasses.replace(value, **{name: _value(getattr(value, name), redact) for name in fields})
     if isinstance(value, tuple | list):
@@ -46,6 +51,10 @@ def _value(value: Any, redact: Callable[[str], str]) -> Any:
     return value
 
 
+def _is_record(value: Any) -> bool:
+    return hasattr(value, "__dataclass_fields__")
+
+
 def _mapping(values: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
     """Keys are redacted too, but for those that name a record (evidence, probe texts).
 
@@ -53,7 +62,7 @@ def _mapping(values: Mapping[str, Any], redact: Callable[[str], str]) -> dict[st
     """
     kept: dict[str, Any] = {}
     for key, value in values.items():
-        name = key if dataclasses.is_dataclass(value) else redact(key)
+        name = key if _is_record(value) else redact(key)
         while name in kept:
             name += "'"
         kept[name] = _value(value, redact)

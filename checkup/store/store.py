@@ -137,9 +137,7 @@ class Store:
         text = redacted(entry.script, self._redact).decode("utf-8", "surrogateescape")
         with self._database.write(f"write the ledger for {entry.endpoint}") as connection:
             self._database.require(connection, tables.run, entry.run)
-            known = select(tables.script.c.sha256).where(tables.script.c.sha256 == entry.sha256)
-            if connection.scalar(known) is None:
-                insert_unless_there(connection, tables.script, {"sha256": entry.sha256, "text": text})
+            insert_unless_there(connection, tables.script, {"sha256": entry.sha256, "text": text})
             return insert_row(connection, tables.ledger, values)
 
     def ledger_end(self, entry_id: int, *, returned_bytes: int, ended_at: datetime, outcome: str) -> None:
@@ -231,10 +229,9 @@ class Store:
         identity = self._redact(identity)
         pin = {"site": site, "endpoint": endpoint, "identity": identity, "pinned_at": at}
         with self._database.write(f"pin the identity of {endpoint}") as connection:
-            pinned = self._identity(connection, site, endpoint)
-            if pinned is None and insert_unless_there(connection, table, pin):
+            if insert_unless_there(connection, table, pin):
                 return
-            pinned = pinned or self._identity(connection, site, endpoint)
+            pinned = self._identity(connection, site, endpoint)
             if pinned == identity:
                 return
             if not replace:

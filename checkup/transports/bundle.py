@@ -45,8 +45,8 @@ def _check(path: Path) -> None:
     if not path.exists():
         raise TransportError(
             ErrorClass.UNREACHABLE,
-            f"no bundle at {path}: make the script with `checkup bundle`, have it run on the machine, and "
-            "put its output there",
+            f"no bundle at {path}: `checkup plan --batch` prints the script; have it run on the machine with "
+            "sh, and put its output there",
         )
     if not path.is_file():
         raise TransportError(ErrorClass.BAD_OUTPUT, f"{path} is not a file")

@@ -58,9 +58,11 @@ def store_at(url: str | None) -> Store:
 def existing_store(url: str | None) -> Generator[Store | None]:
     """The store for reading, or None if there is none yet: looking must not make one."""
     from checkup.store import default_url
+    from checkup.store.location import file_of
 
     chosen = url or default_url()
-    if chosen.startswith("sqlite:///") and not Path(chosen.removeprefix("sqlite:///")).exists():
+    file = file_of(chosen)
+    if file is not None and not file.exists():
         yield None
         return
     with store_at(chosen) as store:

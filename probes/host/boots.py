@@ -169,7 +169,7 @@ restarts = Probe(
     check=check_restarts,
     levels=RestartLevels(),
     messages={
-        "unclean": "Since {since}, {restarts} starts had no shutdown before them; the last was on {last}."
+        "unclean": "Starts without a shutdown before them since {since}: {restarts}, the last on {last}."
     },
     why="A machine that loses power or crashes may leave half-written data, and will do so again.",
     remedy="Check power supply and UPS, and test that the UPS shuts the machine down; then look for crashes.",

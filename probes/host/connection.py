@@ -180,7 +180,10 @@ def check_identity(facts: Reached, levels: NoLevels, ctx: Context) -> Iterator[R
     elif _recognised(facts):
         yield Passed(evidence=evidence)
     else:
-        yield NotChecked(reason="the machine gave nothing that it could be recognised by")
+        yield NotChecked(
+            reason=facts.detail or "the machine gave nothing that it could be recognised by",
+            error=facts.error,
+        )
 
 
 identity = Probe(

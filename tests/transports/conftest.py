@@ -18,6 +18,9 @@ from tests.servers.sshd import PROGRAM, Sshd, sshd
 PATIENT = Deadlines(retry_pause_s=0.1)
 SOON = Deadlines(banner_s=1, handshake_s=1, auth_s=1, channel_s=1, retry_pause_s=0.1)
 
+# A batch without end, which ends by itself once nobody listens any more.
+TICKING = b"while echo tick; do sleep 0.2; done\n"
+
 PASSWORD = Credential(name="legacy", user="admin", password="env:TEST_PASSWORD")
 
 

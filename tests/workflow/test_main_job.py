@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,7 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """This machine; a jump host and one behind it; one that is down; one with another host key."""
     if PROGRAM is None:
         pytest.skip("needs OpenSSH's sshd (Debian: apt-get install openssh-server)")
@@ -69,7 +68,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         clinic.add_ssh("down", stranger, port=nobody.getsockname()[1])
         ended = run_command("run", clinic.site_file, "--visit", "six-month", "--json", folder=folder)
     # From here on every server is stopped.
-    yield Job(clinic, ended, bastion, inside, stranger)
+    return Job(clinic, ended, bastion, inside, stranger)
 
 
 def test_the_exit_status_says_that_something_could_not_be_assessed(job: Job) -> None:
@@ -182,7 +181,11 @@ def _may(*words: str) -> bool:
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLES = {
-    "ok": {"about": "a green lamp", "sections": {"lamp": {"raw": "green"}}, "expect": [{"outcome": "passed"}]},
+    "ok": {
+        "about": "a green lamp",
+        "sections": {"lamp": {"raw": "green"}},
+        "expect": [{"outcome": "passed"}],
+    },
     "dark": {
         "about": "no light",
         "sections": {"lamp": {"raw": ""}},
@@ -233,7 +236,9 @@ def test_its_samples_are_its_tests(tmp_path: Path) -> None:
     folder = tmp_path / "samples" / "host.lamp"
     folder.mkdir(parents=True)
     for name, sample in SAMPLES.items():
-        (folder / f"{name}.json").write_text(json.dumps({"now": "2026-11-20T10:00:00Z", **sample}), encoding="utf-8")
+        (folder / f"{name}.json").write_text(
+            json.dumps({"now": "2026-11-20T10:00:00Z", **sample}), encoding="utf-8"
+        )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(root)
         found = contents(importlib.import_module(next(root.glob("own_probes*/lamp.py")).parent.name))
