@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from bench.relay import Address, Relaying, relaying
 from checkup.api import Visit
@@ -85,8 +86,7 @@ def line(at: Lab, hosts: int, round_trip_ms: float) -> Iterator[Line]:
     """The way to the first `hosts` servers: directly, or through a relay with this round trip."""
     servers = at.servers[:hosts]
     reached: list[Address] = [(server.address, server.port) for server in servers]
-    folder = at.folder / f"line-{hosts}-{round_trip_ms:g}"
-    folder.mkdir()
+    folder = Path(mkdtemp(prefix="line-", dir=at.folder))
     with ExitStack() as running:
         relay = None
         if round_trip_ms:

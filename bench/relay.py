@@ -106,7 +106,7 @@ async def _serve(delay_s: float, targets: Sequence[Address]) -> None:
             server.close()
         writer.close()
 
-    def accepting(target: Address):  # noqa: ANN202 - asyncio's own callback type
+    def accepting(target: Address):
         return lambda reader, writer: accept(target, reader, writer)
 
     servers = [await asyncio.start_server(accepting(target), target[0], 0) for target in targets]

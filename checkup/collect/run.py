@@ -1,10 +1,11 @@
-"""Runs a plan: one thread an endpoint, each finished endpoint committed at once."""
+"""Runs a plan: a thread for each endpoint, each finished endpoint committed at once."""
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +19,11 @@ from checkup.plan import EndpointPlan, Plan
 from checkup.snapshot import EndpointSnapshot
 from checkup.store import StoreError
 from checkup.transports.session import ConnectionFacts, Session, TransportError
+
+# How long an interrupted run waits for sessions to end. One that is still being opened is left
+# behind: its thread ends by its own deadline, and can neither send nor store anything any more.
+PARTING_S = 3.0
+POLL_S = 0.5
 
 
 class Recorder(Protocol):
@@ -40,6 +46,16 @@ class Collected:
     interrupted: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Finished:
+    """How one endpoint ended. `unwritten` is its snapshot where the store refused it."""
+
+    kept: str = ""
+    unwritten: EndpointSnapshot | None = None
+    failure: StoreError | None = None
+    fault: BaseException | None = None
+
+
 @dataclass
 class _Running:
     """The open sessions, so that an interrupt can end them all."""
@@ -51,19 +67,26 @@ class _Running:
     def opening(self, open_session: Open) -> Open:
         def opened(plan: EndpointPlan, facts: ConnectionFacts) -> Session:
             if self.stopped:
-                raise TransportError(ErrorClass.DROPPED, "the run was interrupted")
+                raise _interrupted()
             session = open_session(plan, facts)
             with self.lock:
                 self.sessions.add(session)
+            if self.stopped:
+                session.close()
+                raise _interrupted()
             return session
 
         return opened
 
     def stop(self) -> None:
+        self.stopped = True
         with self.lock:
-            self.stopped = True
             for session in self.sessions:
                 session.close()
+
+
+def _interrupted() -> TransportError:
+    return TransportError(ErrorClass.DROPPED, "the run was interrupted")
 
 
 def collect(
@@ -83,14 +106,7 @@ def collect(
     endpoints and hands the unwritten snapshots back. Memory: one snapshot per running endpoint.
     """
     endpoints = [endpoint for endpoint in plan.endpoints if endpoint.endpoint not in skip]
-    if not endpoints:
-        return Collected(kept=())
     running = _Running()
-    kept: list[str] = []
-    lost: list[EndpointSnapshot] = []
-    failure: StoreError | None = None
-    interrupted = False
-
     with Watch() as watch:
         around = Surroundings(
             sections=sections,
@@ -102,61 +118,82 @@ def collect(
             sent=recorder.sent,
             returned=recorder.returned,
         )
-        with ThreadPoolExecutor(max_workers=min(parallel, len(endpoints))) as pool:
-            jobs = {
-                pool.submit(_one, endpoint, around, recorder, running): endpoint for endpoint in endpoints
-            }
+        finished = _start(endpoints, parallel, lambda one: _examined(one, around, recorder, running))
+        return _gathered(len(endpoints), finished, running)
+
+
+def _start(
+    endpoints: Iterable[EndpointPlan], parallel: int, examined: Callable[[EndpointPlan], _Finished]
+) -> queue.SimpleQueue[_Finished]:
+    """Daemon threads, so that an interrupted run does not wait for a connection that never comes."""
+    waiting: queue.SimpleQueue[EndpointPlan] = queue.SimpleQueue()
+    for endpoint in endpoints:
+        waiting.put(endpoint)
+    finished: queue.SimpleQueue[_Finished] = queue.SimpleQueue()
+
+    def work() -> None:
+        while True:
             try:
-                for job in as_completed(jobs):
-                    failure = _settle(job, kept, lost) or failure
-                    if failure is not None:
-                        running.stopped = True
-            except KeyboardInterrupt:
-                interrupted = True
-                running.stop()
-                pool.shutdown(wait=True, cancel_futures=True)
-                for job in jobs:
-                    if job.done() and not job.cancelled():
-                        _settle(job, kept, lost)
+                endpoint = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                finished.put(examined(endpoint))
+            except BaseException as fault:  # noqa: BLE001 - raised again where the run is gathered
+                finished.put(_Finished(fault=fault))
+
+    for _ in range(min(parallel, waiting.qsize())):
+        threading.Thread(target=work, name="checkup-endpoint", daemon=True).start()
+    return finished
+
+
+def _gathered(expected: int, finished: queue.SimpleQueue[_Finished], running: _Running) -> Collected:
+    ended: list[_Finished] = []
+    interrupted_at: float | None = None
+    while len(ended) < expected:
+        if interrupted_at is not None and time.monotonic() - interrupted_at > PARTING_S:
+            break
+        try:
+            one = finished.get(timeout=POLL_S)
+        except queue.Empty:
+            continue
+        except KeyboardInterrupt:
+            interrupted_at = interrupted_at or time.monotonic()
+            running.stop()
+            continue
+        if one.fault is not None:
+            running.stop()
+            raise one.fault
+        if one.failure is not None:
+            running.stopped = True
+        ended.append(one)
     return Collected(
-        kept=tuple(dict.fromkeys(kept)), lost=tuple(lost), failure=failure, interrupted=interrupted
+        kept=tuple(one.kept for one in ended if one.kept),
+        lost=tuple(one.unwritten for one in ended if one.unwritten is not None),
+        failure=next((one.failure for one in ended if one.failure is not None), None),
+        interrupted=interrupted_at is not None,
     )
 
 
-class _Unwritten(Exception):
-    def __init__(self, snapshot: EndpointSnapshot, cause: StoreError) -> None:
-        super().__init__(str(cause))
-        self.snapshot = snapshot
-        self.cause = cause
-
-
-def _settle(job: Future[str | None], kept: list[str], lost: list[EndpointSnapshot]) -> StoreError | None:
-    try:
-        endpoint = job.result()
-    except _Unwritten as error:
-        lost.append(error.snapshot)
-        return error.cause
-    except StoreError as error:  # the ledger could not be written, so nothing was sent
-        return error
-    if endpoint is not None:
-        kept.append(endpoint)
-    return None
-
-
-def _one(plan: EndpointPlan, around: Surroundings, recorder: Recorder, running: _Running) -> str | None:
-    """Examine and commit one endpoint; None if the run was interrupted before it finished."""
+def _examined(plan: EndpointPlan, around: Surroundings, recorder: Recorder, running: _Running) -> _Finished:
+    """Examine and commit one endpoint; what an interrupt cut off is left for the next run."""
+    if running.stopped:
+        return _Finished()
     around.emit(EndpointStarted(plan.endpoint, len(plan.sections)))
     started = around.clock()
-    snapshot = examine(plan, around)
+    try:
+        snapshot = examine(plan, around)
+    except StoreError as error:  # the ledger could not be written, so nothing was sent
+        return _Finished(failure=error)
     if running.stopped and not snapshot.complete:
-        return None
+        return _Finished()
     identity = snapshot.connection.get("identity")
     try:
         recorder.save(snapshot)
         if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
             recorder.pin(plan.endpoint, identity)
     except StoreError as error:
-        raise _Unwritten(snapshot, error) from error
+        return _Finished(unwritten=snapshot, failure=error)
     around.emit(
         EndpointFinished(
             endpoint=plan.endpoint,
@@ -168,4 +205,4 @@ def _one(plan: EndpointPlan, around: Surroundings, recorder: Recorder, running: 
             kept=True,
         )
     )
-    return plan.endpoint
+    return _Finished(kept=plan.endpoint)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -253,14 +253,22 @@ class Store:
 
     # --- visits ---------------------------------------------------------------------------------
 
-    def open_visit(self, site: str, visit: Visit, at: datetime) -> int:
-        """The site's open visit of that kind, or a new one; an interim visit is always new."""
+    def open_visit(self, site: str, visit: Visit, at: datetime, *, stays_open: timedelta | None = None) -> int:
+        """The site's open visit of that kind, or a new one; an interim visit is always new.
+
+        One that was opened longer than `stays_open` ago and never delivered is not gone on with: it
+        stays as it is, neither open nor closed.
+        """
         table = tables.visit
         opened = {"site": site, "visit": visit, "opened_at": at}
         with self._database.write(f"open the {visit} visit of {site}") as connection:
             if visit is Visit.INTERIM:
                 return insert_row(connection, table, opened)
-            query = select(table.c.id).where(table.c.site == site, table.c.open_as == visit)
+            mine = (table.c.site == site, table.c.open_as == visit)
+            if stays_open is not None:
+                too_old = table.c.opened_at < at - stays_open
+                connection.execute(update(table).where(*mine, too_old).values(open_as=None))
+            query = select(table.c.id).where(*mine)
             if connection.scalar(query) is None:
                 insert_unless_there(connection, table, {**opened, "open_as": visit})
             return connection.execute(query).scalar_one()

@@ -124,7 +124,7 @@ class JumpPool:
             jump=None,
             facts=facts,
         )
-        link.wire.allowance = UNLIMITED  # it carries what the machines behind it say; each has its own limit
+        link.wire.allow(UNLIMITED)  # it carries what the machines behind it say; each has its own limit
         return link
 
 

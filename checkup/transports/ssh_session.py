@@ -52,7 +52,7 @@ class SshSession:
 
     def _run(self, script: bytes, interrupted: threading.Event) -> Iterator[bytes]:
         self.stderr = b""
-        self._link.wire.allowance = ALLOWANCE
+        self._link.wire.allow(ALLOWANCE)
         channel = self._channel()
         try:
             self._start(channel, script)

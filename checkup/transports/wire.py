@@ -43,8 +43,8 @@ class TooMuch(OSError):
 class Wire:
     """What an SSH library reads and writes: counts what comes, and keeps its first bytes.
 
-    `allowance` is what may still come, in bytes; reading beyond it raises TooMuch, and so does
-    reading more at once than fits in a packet.
+    `allow` says how much may still come; reading beyond it raises TooMuch, and so does reading more
+    at once than fits in a packet.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -52,7 +52,9 @@ class Wire:
         self._closed = False
         # The server's small packets wait for our acknowledgement (Nagle); ours would wait 40 ms.
         self._acknowledge_at_once = isinstance(stream, socket.socket) and hasattr(socket, "TCP_QUICKACK")
-        self.allowance = BEFORE_LOGIN
+        # One thread reads and counts, others set the limit: neither writes what the other does.
+        self._received = 0
+        self._limit = BEFORE_LOGIN
         self.first = b""
 
     def recv(self, nbytes: int) -> bytes:
@@ -63,10 +65,14 @@ class Wire:
             _set(self._stream, "TCP_QUICKACK", 1)
         if len(self.first) < FIRST:
             self.first += data[: FIRST - len(self.first)]
-        self.allowance -= len(data)
-        if self.allowance < 0:
+        self._received += len(data)
+        if self._received > self._limit:
             raise TooMuch(EMSGSIZE, "the server sent more than it may")
         return data
+
+    def allow(self, nbytes: int) -> None:
+        """From now on, `nbytes` more may come."""
+        self._limit = self._received + nbytes
 
     def send(self, data: bytes) -> int:
         return self._stream.send(data)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 # Without an earlier visit, logs are read this far back.
 FIRST_LOOK_BACK = timedelta(days=30)
 
+# The runs of one visit lie within this time: late bundles, quiet and busy hours, a resumed run. A
+# visit that was never delivered is not gone on with a half year later.
+STAYS_OPEN = timedelta(days=60)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
@@ -47,7 +51,7 @@ def plan_run(
     hosts: Sequence[str] = (),
 ) -> Plan:
     """What would run where. Contacts nothing; reads from the store when each target was last seen."""
-    since = _since(prepared.site, store, now)
+    since = _since(prepared.site, store, visit, now)
     return make_plan(
         prepared.site,
         prepared.catalogue,
@@ -60,15 +64,14 @@ def plan_run(
     )
 
 
-def _since(site: Site, store: Store | None, now: datetime) -> Mapping[str, datetime]:
-    """The time of each target's last visit, from earlier visits' runs."""
+def _since(site: Site, store: Store | None, visit: Visit, now: datetime) -> Mapping[str, datetime]:
+    """When each target was last seen, leaving out the runs of the visit that this run belongs to."""
     seen: dict[str, datetime] = {}
-    if store is not None:
-        open_visits = {visit.id for visit in store.visits(site.site.id) if visit.closed_at is None}
-        for run in store.runs(site.site.id):
-            if run.started_at < now and (run.visit_id not in open_visits or run.visit is Visit.INTERIM):
-                for endpoint in store.finished_endpoints(run.id):
-                    seen.setdefault(endpoint, run.started_at)
+    for run in store.runs(site.site.id) if store is not None else ():
+        same_visit = run.visit is visit and visit is not Visit.INTERIM and now - run.started_at < STAYS_OPEN
+        if run.started_at < now and not same_visit and store is not None:
+            for endpoint in store.finished_endpoints(run.id):
+                seen.setdefault(endpoint, run.started_at)
     return {target.id: seen.get(target.endpoint, now - FIRST_LOOK_BACK) for target in site.targets()}
 
 
@@ -91,7 +94,7 @@ def start_run(
 
     started = clock()
     site_id = prepared.site.site.id
-    visit_id = store.open_visit(site_id, plan.visit, started)
+    visit_id = store.open_visit(site_id, plan.visit, started, stays_open=STAYS_OPEN)
     run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     store.begin_run(
         RunRecord(

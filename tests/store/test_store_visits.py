@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from store_samples import SITE, T0, an_assessment, later
 
@@ -79,3 +81,11 @@ def test_an_identity_is_pinned_once_and_anew_only_explicitly(store: Store) -> No
     store.pin_identity(SITE, "srv-db", "machine-id:two", later(3), replace=True)
     assert store.identity(SITE, "srv-db") == "machine-id:two"
     assert store.identity("elm", "srv-db") is None
+
+
+def test_a_visit_that_was_never_delivered_is_not_gone_on_with_much_later(store: Store) -> None:
+    first = store.open_visit(SITE, Visit.SIX_MONTH, T0)
+    soon, late, limit = T0 + timedelta(days=59), T0 + timedelta(days=61), timedelta(days=60)
+    assert store.open_visit(SITE, Visit.SIX_MONTH, soon, stays_open=limit) == first
+    assert store.open_visit(SITE, Visit.SIX_MONTH, late, stays_open=limit) != first
+    assert [visit.closed_at for visit in store.visits(SITE)] == [None, None]

@@ -69,7 +69,7 @@ def test_a_wire_takes_no_more_than_it_is_allowed_and_keeps_the_beginning() -> No
     ours, theirs = socket.socketpair()
     with ours, theirs:
         wire = Wire(ours)
-        wire.allowance = 10
+        wire.allow(10)
         theirs.sendall(b"0123456789")
         assert wire.recv(100) == wire.first == b"0123456789"
         theirs.sendall(b"!")

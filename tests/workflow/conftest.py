@@ -260,7 +260,7 @@ def read_report(path: Path) -> str:
 def pdf_text(path: Path) -> str:
     if shutil.which("pdftotext") is None:
         pytest.skip("needs pdftotext (Debian: apt-get install poppler-utils)")
-    shown = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True)
+    shown = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, check=True)
     return shown.stdout.decode("utf-8")
 
 

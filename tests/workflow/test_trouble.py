@@ -322,7 +322,7 @@ def poor_account(folder: Path, *lacking: str) -> dict[str, str]:
         (("bash",), {}),
         (("df",), {"host.volume-space": "not applicable"}),
         (("systemctl",), {"host.failed-services": "not applicable"}),
-        (("awk", "sed", "grep", "sort", "cut", "tr", "base64", "cksum", "dd", "head", "od"), {}),
+        (("grep", "sed", "sort", "cut", "tr", "base64", "cksum", "dd"), {}),
     ],
     ids=lambda given: given[0] if isinstance(given, tuple) else "",
 )
@@ -334,6 +334,7 @@ def test_a_machine_that_lacks_a_program(
         clinic.add_ssh("poor", server)
         ended = clinic.run()
     assert ended.status in (0, 3), ended.err
+    print(ended.err)
     assert "not complete" not in ended.finished["poor"]
     seen = outcomes(ended.assessment, "poor")
     assert seen["host.reachable"] == "passed"
