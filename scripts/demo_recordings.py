@@ -323,7 +323,8 @@ def _system(machine: Machine) -> str:
 
 def _units(machine: Machine) -> str:
     failed = "".join(f"{unit} loaded failed failed A unit of the clinic\n" for unit in machine.failed_units)
-    return f"{failed}== timers\nId=apt-daily.timer\nUnit=apt-daily.service\n\nId=backup.timer\nUnit=backup.service\n"
+    timers = "\n".join(f"Id={name}.timer\nUnit={name}.service\n" for name in ("apt-daily", "backup"))
+    return f"{failed}== timers\n{timers}"
 
 
 def _services(machine: Machine) -> str:
@@ -345,7 +346,8 @@ def _smart(machine: Machine) -> str:
         f"SMART overall-health self-assessment test result: {machine.disk}\n\n"
         "ID# ATTRIBUTE_NAME          FLAG     VALUE WORST THRESH TYPE      UPDATED  WHEN_FAILED RAW_VALUE\n"
         "  5 Reallocated_Sector_Ct   0x0033   100   100   010    Pre-fail  Always       -       0\n"
-        f"197 Current_Pending_Sector  0x0012   100   100   000    Old_age   Always       -       {machine.pending_sectors}\n"
+        "197 Current_Pending_Sector  0x0012   100   100   000    Old_age   Always       -"
+        f"       {machine.pending_sectors}\n"
         "198 Offline_Uncorrectable   0x0010   100   100   000    Old_age   Offline      -       0\n"
     )
 
@@ -363,9 +365,11 @@ def _interfaces(machine: Machine) -> str:
     return (
         f"link eno1 {machine.speed} {machine.duplex}\n"
         "Inter-|   Receive                                                |  Transmit\n"
-        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-        "    lo: 912345    8123    0    0    0     0          0         0   912345    8123    0    0    0     0       0          0\n"
-        f"  eno1: {packets * 700} {packets} {machine.interface_errors} 0 0 0 0 0 {packets * 300} {packets // 2} 0 0 0 0 0 0\n"
+        " face |bytes packets errs drop fifo frame compressed multicast"
+        "|bytes packets errs drop fifo colls carrier compressed\n"
+        "    lo: 912345 8123 0 0 0 0 0 0 912345 8123 0 0 0 0 0 0\n"
+        f"  eno1: {packets * 700} {packets} {machine.interface_errors} 0 0 0 0 0"
+        f" {packets * 300} {packets // 2} 0 0 0 0 0 0\n"
     )
 
 

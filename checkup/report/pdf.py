@@ -66,8 +66,7 @@ def render_pdf(
         )
     except subprocess.TimeoutExpired:
         raise ReportError(
-            f"the PDF was not ready after {time_limit_s:.0f} s and was given up."
-            " The HTML report is complete."
+            f"the PDF was not ready after {time_limit_s:.0f} s and was given up. The HTML report is complete."
         ) from None
     except OSError as error:
         raise ReportError(

@@ -115,9 +115,11 @@ def _failed(code: int, sentence: str) -> int:
 
 
 def _limit_memory(limit: int) -> None:
+    if sys.platform == "win32":  # the time limit stands alone
+        return
     try:
         import resource
-    except ImportError:  # Windows: the time limit stands alone
+    except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or limit < hard:

@@ -253,7 +253,9 @@ class Store:
 
     # --- visits ---------------------------------------------------------------------------------
 
-    def open_visit(self, site: str, visit: Visit, at: datetime, *, stays_open: timedelta | None = None) -> int:
+    def open_visit(
+        self, site: str, visit: Visit, at: datetime, *, stays_open: timedelta | None = None
+    ) -> int:
         """The site's open visit of that kind, or a new one; an interim visit is always new.
 
         One that was opened longer than `stays_open` ago and never delivered is not gone on with: it

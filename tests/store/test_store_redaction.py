@@ -37,9 +37,7 @@ def test_no_secret_reaches_the_file_by_any_way(file_url: str, tmp_path: Path) ->
     document: Any = {leak: [{"deep": (leak,)}], "plain": leak}
     with open_store(file_url, redact=redact) as store:
         visit = store.open_visit(SITE, Visit.THIRTY_DAY, T0)
-        store.begin_run(
-            a_run(visit, site_json=document, plan_json=document)
-        )
+        store.begin_run(a_run(visit, site_json=document, plan_json=document))
         script = leak.encode()
         entry = store.ledger_begin(an_entry(script=script))
         store.ledger_end(entry, returned_bytes=1, ended_at=T0, outcome=leak)
