@@ -36,7 +36,8 @@ class JumpPool:
     """The jump hosts of a site, by the name that `jump:` gives; used by many threads at once.
 
     A jump host is connected to when the first machine behind it is, once: its failure is the
-    failure of every machine behind it. Its login goes through `gate` like any other.
+    failure of every machine behind it. A connection that breaks later drops who is using it, and is
+    made anew for the next machine. Its login goes through `gate` like any other.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class JumpPool:
         self._deadlines = deadlines or Deadlines()
         self._links: dict[str, Future[Link]] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self.facts: dict[str, ConnectionFacts] = {}
 
     def channel(self, name: str, host: str, port: int) -> Channel:
@@ -84,16 +86,19 @@ class JumpPool:
     def close(self) -> None:
         """Close all connections, also those still being opened; what runs through them is dropped."""
         with self._lock:
+            self._closed = True
             links = list(self._links.values())
         for opening in links:
             opening.add_done_callback(_close)
 
     def _link(self, name: str) -> Link:
         with self._lock:
-            opening, first = self._links.get(name), False
-            if opening is None:
-                opening, first = Future["Link"](), True
-                self._links[name] = opening
+            if self._closed:
+                raise TransportError(ErrorClass.DROPPED, f"jump host {name}: was closed, the run is ending")
+            opening = self._links.get(name)
+            first = opening is None or _broken(opening)
+            if opening is None or first:
+                opening = self._links[name] = Future["Link"]()
         if first:
             try:
                 opening.set_result(self._open(name))
@@ -126,6 +131,10 @@ class JumpPool:
         )
         link.wire.allow(UNLIMITED)  # it carries what the machines behind it say; each has its own limit
         return link
+
+
+def _broken(opening: Future[Link]) -> bool:
+    return opening.done() and opening.exception() is None and not opening.result().transport.is_active()
 
 
 def _close(opened: Future[Link]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from dataclasses import dataclass
-from errno import EMSGSIZE
+from errno import EMSGSIZE, EPIPE
 from typing import Protocol, cast
 
 from checkup.api import ErrorClass
@@ -17,6 +18,9 @@ BEFORE_LOGIN = 1024**2
 UNLIMITED = 2**63
 LARGEST_PACKET = 300_000  # OpenSSH's is 256 KiB
 FIRST = 256
+
+# A jump host that takes no data for so long is lost, and its channels with it.
+STUCK_S = 2.0
 
 # After this much silence of the other side the connection counts as dead.
 IDLE_S, PROBE_S, PROBES = 20, 10, 4
@@ -50,6 +54,7 @@ class Wire:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._closed = False
+        self._sending = threading.Lock()
         # The server's small packets wait for our acknowledgement (Nagle); ours would wait 40 ms.
         self._acknowledge_at_once = isinstance(stream, socket.socket) and hasattr(socket, "TCP_QUICKACK")
         # One thread reads and counts, others set the limit: neither writes what the other does.
@@ -75,7 +80,10 @@ class Wire:
         self._limit = self._received + nbytes
 
     def send(self, data: bytes) -> int:
-        return self._stream.send(data)
+        with self._sending:
+            if self._closed:
+                raise BrokenPipeError(EPIPE, "closed from our side")
+            return self._stream.send(data)
 
     def settimeout(self, timeout: float | None) -> None:
         self._stream.settimeout(timeout)
@@ -86,7 +94,14 @@ class Wire:
             # Closing alone would leave another thread waiting in recv until its timeout.
             with contextlib.suppress(OSError):
                 self._stream.shutdown(socket.SHUT_RDWR)
-        self._stream.close()
+            self._stream.close()
+        # A channel that is closed while another thread sends lets that data go out after the close.
+        # OpenSSH answers with the end of the whole connection: for all machines behind a jump host.
+        elif self._sending.acquire(timeout=STUCK_S):
+            try:
+                self._stream.close()
+            finally:
+                self._sending.release()
 
 
 @dataclass(frozen=True)

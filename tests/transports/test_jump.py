@@ -100,8 +100,25 @@ def test_a_jump_host_that_breaks_down_drops_who_is_behind(
             list(output)
         assert caught.value.error is ErrorClass.DROPPED
         later = refusal(log_in, openssh, pool)
-    assert later.error is ErrorClass.DROPPED
+    assert later.error is ErrorClass.UNREACHABLE
     assert later.detail.startswith("jump host bastion: ")
+
+
+@pytest.mark.sshd
+@needs_sshd
+def test_a_broken_connection_to_the_jump_host_is_made_anew(
+    openssh: Sshd, log_in: Opener, tmp_path: Path
+) -> None:
+    with sshd(tmp_path / "sshd") as bastion, pool_of(bastion) as pool:
+        first = iter(log_in(openssh, jump=pool, jump_="bastion").stream(TICKING))
+        next(first)
+        bastion.kill_sessions()
+        with pytest.raises(TransportError):
+            list(first)
+        assert b"".join(log_in(openssh, jump=pool, jump_="bastion").stream(b"echo in\n")) == b"in\n"
+        assert bastion.logins == 2
+        pool.close()
+        assert refusal(log_in, openssh, pool).error is ErrorClass.DROPPED
 
 
 def test_one_failed_login_at_the_jump_host_is_the_failure_of_all_behind_it(

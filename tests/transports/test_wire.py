@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -77,3 +78,41 @@ def test_a_wire_takes_no_more_than_it_is_allowed_and_keeps_the_beginning() -> No
             wire.recv(100)
         with pytest.raises(TooMuch):
             wire.recv(2**31)
+
+
+class SlowChannel:
+    """A channel through a jump host, in the middle of sending."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.sending, self.go_on = threading.Event(), threading.Event()
+
+    def recv(self, nbytes: int) -> bytes:
+        return b""
+
+    def send(self, data: bytes) -> int:
+        self.sending.set()
+        self.go_on.wait(1)
+        self.events.append("sent")
+        return len(data)
+
+    def settimeout(self, timeout: float | None) -> None: ...
+
+    def close(self) -> None:
+        self.events.append("closed")
+
+
+def test_a_channel_is_not_closed_while_another_thread_sends_and_sends_nothing_later() -> None:
+    channel = SlowChannel()
+    wire = Wire(channel)
+    sender = threading.Thread(target=wire.send, args=(b"last words",))
+    closer = threading.Thread(target=wire.close)
+    sender.start()
+    channel.sending.wait(5)
+    closer.start()
+    channel.go_on.set()
+    sender.join()
+    closer.join()
+    with pytest.raises(BrokenPipeError):
+        wire.send(b"too late")
+    assert channel.events == ["sent", "closed"]

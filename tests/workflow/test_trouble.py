@@ -310,7 +310,8 @@ def poor_account(folder: Path, *lacking: str) -> dict[str, str]:
         for program in source.iterdir():
             if program.name not in lacking and not (programs / program.name).is_symlink():
                 (programs / program.name).symlink_to(program)
-    return {"ForceCommand": f"PATH={programs} exec sh", "SetEnv": f"PATH={programs}"}
+    # A home of its own: the account's real one may hold start-up files that need those programs.
+    return {"ForceCommand": f"PATH={programs} exec sh", "SetEnv": f"HOME={folder}"}
 
 
 @pytest.mark.sshd
@@ -322,7 +323,8 @@ def poor_account(folder: Path, *lacking: str) -> dict[str, str]:
         (("bash",), {}),
         (("df",), {"host.volume-space": "not applicable"}),
         (("systemctl",), {"host.failed-services": "not applicable"}),
-        (("grep", "sed", "sort", "cut", "tr", "base64", "cksum", "dd"), {}),
+        (("awk", "sed", "sort", "cut"), {}),
+        (("base64", "openssl", "od", "cksum", "dd"), {}),
     ],
     ids=lambda given: given[0] if isinstance(given, tuple) else "",
 )
@@ -334,7 +336,6 @@ def test_a_machine_that_lacks_a_program(
         clinic.add_ssh("poor", server)
         ended = clinic.run()
     assert ended.status in (0, 3), ended.err
-    print(ended.err)
     assert "not complete" not in ended.finished["poor"]
     seen = outcomes(ended.assessment, "poor")
     assert seen["host.reachable"] == "passed"
