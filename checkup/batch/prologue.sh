@@ -215,11 +215,13 @@ prepare() {
 
   most=1000000
   limiter=''
-  case $(printf 123 | head -c 2 2>/dev/null) in
-  12) limiter=head ;;
-  esac
   case $(printf 123 | dd bs=2 count=1 iflag=fullblock 2>&1) in
   "121+0 records in$newline"*"${newline}2 "*) limiter=dd ;;
+  *)
+    case $(printf 123 | head -c 2 2>/dev/null) in
+    12) limiter=head ;;
+    esac
+    ;;
   esac
 
   # Some timeouts put what they run into a process group of its own and end the whole group.

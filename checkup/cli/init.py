@@ -17,10 +17,12 @@ def init(
 
     Secrets are not asked for: the file only says where they are kept.
     """
+    from functools import partial
+
     from checkup.workflow.first_site import write_first_site
 
     if file.exists():
         typer.echo(f"{file} exists already; give another name: checkup init other.yaml", err=True)
         raise typer.Exit(2)
-    write_first_site(file, typer.prompt)
+    write_first_site(file, partial(typer.prompt, err=True))
     typer.echo(f"{file} is written. Next: checkup plan {file}, then checkup run {file}", err=True)
