@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SATURDAY = 5
 
+# What these carry arrives whole or not at all; a file that was brought by hand may be damaged.
+CHECKED_TRANSPORTS = ("ssh", "local")
+
 
 class PlanError(Exception):
     """What was asked for cannot be planned: an unknown probe, area or host."""
@@ -87,6 +90,7 @@ class EndpointPlan:
             ],
             site=self.site,
             endpoint=self.endpoint,
+            checksums=self.transport not in CHECKED_TRANSPORTS,
         )
 
 

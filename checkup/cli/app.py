@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
     add_completion=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 
 for name, command in (

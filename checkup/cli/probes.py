@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List the probes, or show one.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(help="List the probes, or show one.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")

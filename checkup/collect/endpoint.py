@@ -43,12 +43,29 @@ class Surroundings:
     emit: Emit
     pinned: Callable[[str], str | None]
     sent: Callable[[EndpointPlan, bytes], int]
-    returned: Callable[[int, int, str], None]
 
 
-def examine(plan: EndpointPlan, around: Surroundings) -> EndpointSnapshot:
+@dataclass(frozen=True, kw_only=True)
+class LedgerEnd:
+    """How a command ended that the ledger has as sent."""
+
+    entry: int
+    returned_bytes: int
+    ended_at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    snapshot: EndpointSnapshot
+    ledger_ends: tuple[LedgerEnd, ...]
+
+
+def examine(plan: EndpointPlan, around: Surroundings) -> Examined:
     """Everything planned for one endpoint. Never raises for anything the other side does."""
-    return _Examination(plan, around).run()
+    examination = _Examination(plan, around)
+    snapshot = examination.run()
+    return Examined(snapshot, tuple(examination.ledger_ends))
 
 
 @dataclass(eq=False)
@@ -66,6 +83,7 @@ class _Examination:
     hung: bool = False
     _expired: TransportError | None = None
     collected_at: datetime | None = None
+    ledger_ends: list[LedgerEnd] = field(default_factory=list[LedgerEnd])
 
     def run(self) -> EndpointSnapshot:
         started = self.around.clock()
@@ -158,7 +176,11 @@ class _Examination:
             self.noise = self.noise or clean(reader.noise.decode("utf-8", "replace"), 4000)
             self.noise_bytes += reader.noise_bytes
             if entry is not None:
-                self.around.returned(entry, returned, outcome)
+                self.ledger_ends.append(
+                    LedgerEnd(
+                        entry=entry, returned_bytes=returned, ended_at=self.around.clock(), outcome=outcome
+                    )
+                )
         self.complete = reader.ended
         self.hung = self.hung and not reader.ended
         if not reader.ended and not self.hung:

@@ -8,10 +8,16 @@ from pathlib import Path
 from checkup.collect.guard import CredentialGuard
 from checkup.plan import EndpointPlan
 from checkup.site import Site
-from checkup.transports import bundle, local, ssh
-from checkup.transports.connect import ConnectModel
-from checkup.transports.jump import JumpHost, JumpPool
-from checkup.transports.session import ConnectionFacts, Credential, Session
+from checkup.transports import (
+    ConnectionFacts,
+    ConnectModel,
+    Credential,
+    JumpHost,
+    JumpPool,
+    Session,
+    open_session,
+    ssh,
+)
 
 
 class Opening:
@@ -52,18 +58,13 @@ class Opening:
 
     def open(self, plan: EndpointPlan, facts: ConnectionFacts) -> Session:
         """Raises TransportError; `facts` is filled in as far as the connection came."""
-        match self._connects[plan.endpoint]:
-            case ssh.Connect() as connect:
-                return ssh.open_session(
-                    connect,
-                    credential=self._credentials.get(connect.credential),
-                    gate=self._guard.gate,
-                    jump=self._jumps if connect.jump else None,
-                    facts=facts,
-                )
-            case bundle.Connect() as connect:
-                return bundle.open_session(connect, base=self._folder, facts=facts)
-            case local.Connect() as connect:
-                return local.open_session(connect, facts=facts)
-            case connect:
-                raise TypeError(f"no way to open {type(connect).__name__}")
+        connect = self._connects[plan.endpoint]
+        name = connect.credential if isinstance(connect, ssh.Connect) else ""
+        return open_session(
+            connect,
+            credential=self._credentials.get(name),
+            gate=self._guard.gate,
+            jump=self._jumps,
+            facts=facts,
+            base=self._folder,
+        )

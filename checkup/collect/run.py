@@ -12,7 +12,7 @@ from typing import Protocol
 
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
-from checkup.collect.endpoint import Open, Surroundings, examine
+from checkup.collect.endpoint import Examined, Open, Surroundings, examine
 from checkup.collect.events import Emit, EndpointFinished, EndpointStarted
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, Plan
@@ -29,11 +29,21 @@ POLL_S = 0.5
 class Recorder(Protocol):
     """Where a run is kept. Every call is committed when it returns; all are thread-safe."""
 
-    def sent(self, plan: EndpointPlan, script: bytes) -> int: ...
-    def returned(self, entry: int, returned_bytes: int, outcome: str) -> None: ...
-    def save(self, snapshot: EndpointSnapshot) -> None: ...
-    def identity(self, endpoint: str) -> str | None: ...
-    def pin(self, endpoint: str, identity: str) -> None: ...
+    def sent(self, plan: EndpointPlan, script: bytes) -> int:
+        """Enter a command into the ledger, before it is sent; returns the entry's number."""
+        ...
+
+    def save(self, examined: Examined) -> None:
+        """Keep an endpoint's snapshot, the ends of its ledger entries, and its identity if it is new."""
+        ...
+
+    def cut_off(self, examined: Examined) -> None:
+        """Keep the ends of the ledger entries of an endpoint that an interrupt cut off."""
+        ...
+
+    def identity(self, endpoint: str) -> str | None:
+        """The machine that is known to answer as this endpoint."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +126,6 @@ def collect(
             emit=emit,
             pinned=recorder.identity,
             sent=recorder.sent,
-            returned=recorder.returned,
         )
         finished = _start(endpoints, parallel, lambda one: _examined(one, around, recorder, running))
         return _gathered(len(endpoints), finished, running)
@@ -182,16 +191,15 @@ def _examined(plan: EndpointPlan, around: Surroundings, recorder: Recorder, runn
     around.emit(EndpointStarted(plan.endpoint, len(plan.sections)))
     started = around.clock()
     try:
-        snapshot = examine(plan, around)
+        examined = examine(plan, around)
     except StoreError as error:  # the ledger could not be written, so nothing was sent
         return _Finished(failure=error)
-    if running.stopped and not snapshot.complete:
-        return _Finished()
-    identity = snapshot.connection.get("identity")
+    snapshot = examined.snapshot
     try:
-        recorder.save(snapshot)
-        if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
-            recorder.pin(plan.endpoint, identity)
+        if running.stopped and not snapshot.complete:
+            recorder.cut_off(examined)
+            return _Finished()
+        recorder.save(examined)
     except StoreError as error:
         return _Finished(unwritten=snapshot, failure=error)
     around.emit(

@@ -22,6 +22,7 @@ class Database:
         self._engine = open_engine(place)
         self._writer = self._engine.execution_options(immediate=True)
         self._one_writer = threading.Lock()
+        self._joined = threading.local()
         self._redact = redact
         self.place = where(self._engine.url)
         try:
@@ -37,12 +38,28 @@ class Database:
     @contextmanager
     def write(self, doing: str) -> Generator[Connection]:
         """One transaction, committed at the end of the block, or rolled back by its error."""
+        joined: Connection | None = getattr(self._joined, "connection", None)
+        if joined is not None:
+            with translated(doing, self.place, self._redact):
+                yield joined
+            return
         with (
             self._one_writer,
             translated(doing, self.place, self._redact),
             self._writer.begin() as connection,
         ):
             yield connection
+
+    @contextmanager
+    def together(self, doing: str) -> Generator[None]:
+        """All writes of this thread within the block as one transaction: one commit, one wait for the
+        disk."""
+        with self.write(doing) as connection:
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = None
 
     @contextmanager
     def read(self, doing: str) -> Generator[Connection]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 
@@ -51,6 +52,10 @@ class Store:
         self.close()
 
     # --- runs -----------------------------------------------------------------------------------
+
+    def together(self, doing: str) -> AbstractContextManager[None]:
+        """What this thread saves within the block is saved as one, or not at all."""
+        return self._database.together(doing)
 
     def begin_run(self, run: RunRecord) -> None:
         """Record a run as executed by this process."""

@@ -15,12 +15,12 @@ from checkup import __version__
 from checkup import plan as plans
 from checkup.api import Visit
 from checkup.collect import Collected, collect
+from checkup.collect.endpoint import Examined
 from checkup.collect.events import Emit
 from checkup.collect.opening import Opening
 from checkup.collect.station import StationWatch
 from checkup.plan import EndpointPlan, Plan, make_plan
 from checkup.site import Site, public_json
-from checkup.snapshot import EndpointSnapshot
 from checkup.workflow.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -203,14 +203,23 @@ class _StoreRecorder:
             )
         )
 
-    def returned(self, entry: int, returned_bytes: int, outcome: str) -> None:
-        self._store.ledger_end(entry, returned_bytes=returned_bytes, ended_at=self._clock(), outcome=outcome)
+    def save(self, examined: Examined) -> None:
+        snapshot = examined.snapshot
+        with self._store.together(f"save endpoint {snapshot.endpoint}"):
+            self.cut_off(examined)
+            self._store.save_endpoint(self._run_id, snapshot)
+            identity = snapshot.connection.get("identity")
+            if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
+                self._store.pin_identity(self._site, snapshot.endpoint, identity, self._clock())
 
-    def save(self, snapshot: EndpointSnapshot) -> None:
-        self._store.save_endpoint(self._run_id, snapshot)
+    def cut_off(self, examined: Examined) -> None:
+        for end in examined.ledger_ends:
+            self._store.ledger_end(
+                end.entry,
+                returned_bytes=end.returned_bytes,
+                ended_at=end.ended_at,
+                outcome=end.outcome,
+            )
 
     def identity(self, endpoint: str) -> str | None:
         return self._pins.get(endpoint) or self._store.identity(self._site, endpoint)
-
-    def pin(self, endpoint: str, identity: str) -> None:
-        self._store.pin_identity(self._site, endpoint, identity, self._clock())

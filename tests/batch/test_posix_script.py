@@ -126,3 +126,9 @@ def test_a_site_that_is_no_identifier_is_refused() -> None:
 def test_a_section_is_shown_with_what_it_is_given() -> None:
     shown = script_text(section("\ndf -P\nexit 0\n", paths=("/srv", "/a b")))
     assert shown == "# P_paths=/srv\\0012/a b\ndf -P\nexit 0\n"
+
+
+def test_without_checksums_the_script_says_why() -> None:
+    bare = assemble([], site="s", endpoint="e", checksums=False).decode()
+    assert "has_cksum=no # the connection has check sums of its own" in bare
+    assert token_of(bare.encode()) != token_of(assemble([], site="s", endpoint="e"))

@@ -79,9 +79,8 @@ def run(
         facts.reached = True
         return session
 
-    ledger: list[tuple[int, str]] = []
     with Watch() as watch:
-        snapshot = examine(
+        examined = examine(
             the_plan or plan(),
             Surroundings(
                 sections={},
@@ -90,11 +89,10 @@ def run(
                 watch=watch,
                 emit=lambda event: None,
                 pinned=lambda endpoint: pin,
-                sent=lambda plan, script: len(ledger),
-                returned=lambda entry, size, outcome: ledger.append((size, outcome)),
+                sent=lambda plan, script: 1,
             ),
         )
-    return snapshot, ledger
+    return examined.snapshot, [(end.returned_bytes, end.outcome) for end in examined.ledger_ends]
 
 
 def qualities(snapshot: EndpointSnapshot) -> dict[str, tuple[Quality, ErrorClass | None]]:

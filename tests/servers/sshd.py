@@ -73,16 +73,19 @@ class Sshd:
     def freeze(self) -> None:
         """The server and all it started stand still; the kernel still accepts connections."""
         for process in self._family():
-            process.send_signal(signal.SIGSTOP)
+            with suppress(psutil.NoSuchProcess):  # it may just have ended
+                process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         for process in self._family():
-            process.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):  # it may just have ended
+                process.send_signal(signal.SIGCONT)
 
     def kill_sessions(self) -> None:
         """Kill what serves the logged-in clients; the listener stays."""
         for process in self._family()[1:]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def stop(self) -> None:
         family = self._family()
@@ -118,7 +121,11 @@ def sshd(
     key = key or make_key(folder / "user_key")
     shutil.copyfile(f"{key}.pub", folder / "authorized_keys")
     host_keys = {kind: make_key(folder / f"host_{kind}", kind=kind) for kind in host_key_kinds}
+    # An account's own start-up files are not part of any test; some are slow, and some never end.
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
     settings = {
+        "SetEnv": f"HOME={home}",
         **(options or {}),
         "ListenAddress": f"{address}:{port}",
         "PidFile": "none",
