@@ -10,7 +10,7 @@ from itertools import groupby
 from checkup.api import When
 from checkup.assessment import Assessment, ItemResult, Priority, ProbeText, Ranking, Trend
 from checkup.report.model import Card, Note, Place, WaivedRow
-from checkup.report.text import NBSP, Formats, clean, count, day, fill
+from checkup.report.text import NBSP, Formats, clean, count, day, fill, prose
 from checkup.report.words import CHANGES
 
 MOST_PLACES = 60
@@ -114,7 +114,7 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
     same = len(set(messages)) == 1
     title = clean(probe.title)
     states = {state(finding, printer) for finding in group}
-    remedy = clean(probe.remedy)
+    remedy = prose(probe.remedy)
     return Card(
         number=f"F-{index:02d}",
         anchor=f"finding-{index}",
@@ -131,12 +131,12 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
             for finding, message in list(zip(group, messages, strict=True))[:MOST_PLACES]
         ),
         places_left_out=max(0, len(group) - MOST_PLACES),
-        why=clean(probe.why),
+        why=prose(probe.why),
         ranking=_ranking_text(rank),
         workaround=clean(rank.workaround),
         remedy=remedy,
         action=first_sentence(remedy) or (messages[0] if same else title),
-        verify=clean(probe.verify),
+        verify=prose(probe.verify),
         concerns=clean(first.function or rank.function, 120),
     )
 

@@ -51,6 +51,11 @@ def clean(text: str, limit: int = LONGEST_TEXT) -> str:
     return _breakable(shown)
 
 
+def prose(text: str) -> str:
+    """A probe's own text: written for terminals and Markdown too, so its backticks go."""
+    return clean(text).replace("`", "")
+
+
 def clean_block(text: str, limit: int = LONGEST_BLOCK) -> str:
     """As `clean`, for preformatted text of several lines: line ends and indents stay."""
     block = text[: limit + 1].replace("\r\n", "\n").replace("\t", "    ").strip("\n")

@@ -166,7 +166,9 @@ class SkewLevels:
 
 def check_skew(facts: Reached, levels: SkewLevels, ctx: Context) -> Iterator[Result]:
     if facts.clock_offset_s is None or facts.clock_error_s is None:
-        yield NotChecked(reason=facts.detail or "the machine did not tell its time", error=facts.error)
+        brought = facts.transport == "bundle"
+        why = "the answer came as a file" if brought else "the machine did not tell its time"
+        yield NotChecked(reason=facts.detail or why, error=facts.error)
         return
     # Only what lies beyond the error bar is certain.
     offset, error = abs(facts.clock_offset_s), abs(facts.clock_error_s)
