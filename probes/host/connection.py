@@ -16,6 +16,7 @@ from checkup.api import (
     Finding,
     Impact,
     NoLevels,
+    NotApplicable,
     NotChecked,
     Passed,
     Probe,
@@ -119,6 +120,8 @@ def check_reachable(facts: Reached, levels: NoLevels, ctx: Context) -> Iterator[
             message="obsolete",
             evidence={**evidence, "algorithms": Text(facts.algorithms)},
         )
+    elif facts.transport == "bundle":
+        yield NotApplicable(reason="its answer was brought as a file; nobody connected to it")
     else:
         yield Passed(evidence=evidence)
 
@@ -146,7 +149,7 @@ reachable = Probe(
     },
     why="A machine that support cannot reach is not examined now, and cannot be helped in an emergency.",
     remedy="Restore the way in (machine on, network, firewall, account) as the access agreement describes.",
-    verify="`checkup doctor` reaches the machine.",
+    verify="`checkup run SITE.YAML --host NAME --only host.reachable` finds nothing.",
     references=("domain: path.server, path.workstation-min",),
 )
 
