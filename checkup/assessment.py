@@ -115,6 +115,10 @@ class MetricPoint:
     collected_at: datetime
     limit: float | None = None
 
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.probe, self.target, self.name, self.item
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckOutcome:
@@ -195,6 +199,20 @@ class Assessment:
     @property
     def findings(self) -> tuple[ItemResult, ...]:
         return tuple(r for r in self.results if r.outcome is Outcome.FINDING)
+
+    @property
+    def open_findings(self) -> tuple[ItemResult, ...]:
+        """Without those that a waiver in force accepts."""
+        return tuple(f for f in self.findings if not (f.waived and f.waived.in_force))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Open findings by priority."""
+        counts = {priority.value: 0 for priority in Priority}
+        for finding in self.open_findings:
+            if finding.ranking:
+                counts[finding.ranking.priority.value] += 1
+        return counts
 
     @property
     def not_checked(self) -> tuple[ItemResult, ...]:

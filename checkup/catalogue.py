@@ -11,7 +11,6 @@ import difflib
 import importlib
 import importlib.metadata
 import inspect
-import json
 import pkgutil
 import types
 import typing
@@ -22,7 +21,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from checkup.api import API_VERSION, Declared, PerTarget, Probe, Scope, Section, Target
-from checkup.lint_stamp import STAMP_FILE, collector_digest
+from checkup.lint_stamp import STAMP_FILE, collector_digest, read_stamp
 from checkup.site import LoadedSite, Problem, Site, SiteFileError
 
 GROUP = "checkup.probes"
@@ -154,8 +153,15 @@ def _stamps(modules: Iterable[ModuleType]) -> Mapping[str, str]:
         for folder in getattr(module, "__path__", []):
             file = Path(folder) / STAMP_FILE
             if file.is_file():
-                stamps.update(json.loads(file.read_text(encoding="utf-8")))
+                stamps.update(_stamp(file))
     return stamps
+
+
+def _stamp(file: Path) -> Mapping[str, str]:
+    try:
+        return read_stamp(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CatalogueError(f"{file} is no lint stamp ({error}); make it anew") from error
 
 
 def _entry(

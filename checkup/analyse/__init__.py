@@ -1,5 +1,5 @@
 """From snapshots to an assessment. Pure: no socket, no clock, no store."""
 
-from checkup.analyse.assess import Evidence, assess
+from checkup.analyse.assess import Evidence, assess, metric_history
 
-__all__ = ["Evidence", "assess"]
+__all__ = ["Evidence", "assess", "metric_history"]

@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from checkup.analyse import trend, waivers
 from checkup.analyse.facts import newest
-from checkup.analyse.judge import Judged, World, judge_site, judge_target, scope_targets
+from checkup.analyse.judge import History, Judged, World, judge_site, judge_target, scope_targets
 from checkup.analyse.priority import Function, classify
 from checkup.api import Impact, Point, Scope, Target, Visit, When
 from checkup.assessment import (
     Assessment,
     CheckOutcome,
     ItemResult,
-    MetricPoint,
     Outcome,
     ProbeText,
     worst,
@@ -53,7 +51,7 @@ def assess(evidence: Evidence, catalogue: Catalogue, tool_version: str) -> Asses
         targets={target.id: target for target in evidence.targets},
         snapshots=newest(evidence.sections),
         now=evidence.clock,
-        history=_history(evidence.earlier),
+        history=metric_history(evidence.earlier),
         previous=newest(evidence.previous),
         previous_at=evidence.earlier[0].clock if evidence.earlier else None,
     )
@@ -62,7 +60,7 @@ def assess(evidence: Evidence, catalogue: Catalogue, tool_version: str) -> Asses
     metrics = [metric for one in judged.values() for metric in one.metrics]
     results = _ranked(results, evidence.site)
     results, unused = waivers.apply(
-        results, _waivers(evidence.site), _ids(catalogue), _today(evidence.site, evidence.clock)
+        results, _waivers(evidence.site), _ids(catalogue), evidence.site.day(evidence.clock)
     )
     results = trend.compare(results, evidence.earlier)
     return Assessment(
@@ -192,20 +190,13 @@ def _ids(catalogue: Catalogue) -> Mapping[str, str]:
     }
 
 
-def _today(site: Site, clock: datetime) -> date:
-    return clock.astimezone(ZoneInfo(site.site.timezone)).date()
-
-
-def _history(earlier: Sequence[Assessment]) -> Mapping[tuple[str, str, str, str], Sequence[Point]]:
+def metric_history(assessments: Sequence[Assessment]) -> History:
+    """Every metric's points, the oldest first; the assessments come newest first."""
     points: dict[tuple[str, str, str, str], list[Point]] = {}
-    for metric in _oldest_first(earlier):
-        key = (metric.probe, metric.target, metric.name, metric.item)
-        points.setdefault(key, []).append(Point(metric.collected_at, metric.value.value))
+    for assessment in reversed(assessments):
+        for metric in assessment.metrics:
+            points.setdefault(metric.key, []).append(Point(metric.collected_at, metric.value.value))
     return points
-
-
-def _oldest_first(earlier: Sequence[Assessment]) -> Iterable[MetricPoint]:
-    return (metric for assessment in reversed(earlier) for metric in assessment.metrics)
 
 
 def _texts(checks: Sequence[PlannedCheck], catalogue: Catalogue) -> dict[str, ProbeText]:

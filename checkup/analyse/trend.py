@@ -56,11 +56,7 @@ def comparison(earlier: Sequence[Assessment]) -> Comparison | None:
     if not earlier:
         return None
     last = earlier[0]
-    counts = {priority.value: 0 for priority in Priority}
-    for finding in last.findings:
-        if finding.ranking and not (finding.waived and finding.waived.in_force):
-            counts[finding.ranking.priority.value] += 1
-    return Comparison(visit=last.visit, at=last.clock, counts=counts)
+    return Comparison(visit=last.visit, at=last.clock, counts=last.counts)
 
 
 class _Index:

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from checkup.assessment import Assessment, Outcome, Priority
+from checkup.assessment import Assessment, Outcome
+from checkup.workflow.history import finding_counts
 from checkup.workflow.reporting import Written
 
 COLUMNS = (Outcome.FINDING, Outcome.NOT_CHECKED, Outcome.PASSED, Outcome.NOT_APPLICABLE)
@@ -45,12 +46,7 @@ def print_summary(assessment: Assessment, written: Written | None) -> None:
 
 
 def _priorities(assessment: Assessment) -> str:
-    counts = dict.fromkeys(Priority, 0)
-    waived = 0
-    for finding in assessment.findings:
-        if finding.waived and finding.waived.in_force:
-            waived += 1
-        elif finding.ranking:
-            counts[finding.ranking.priority] += 1
-    parts = [f"{count} {priority.value}" for priority, count in counts.items() if count]
+    counts = finding_counts(assessment)
+    waived = counts.pop("waived")
+    parts = [f"{count} {priority}" for priority, count in counts.items() if count]
     return f"findings: {', '.join(parts) or 'none'}" + (f"; {waived} waived" if waived else "")

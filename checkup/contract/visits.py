@@ -56,8 +56,6 @@ VISITS: Mapping[Visit, VisitText] = MappingProxyType(
     }
 )
 
-TITLES: Mapping[Visit, str] = MappingProxyType({visit: text.title for visit, text in VISITS.items()})
-
 # The visits that each package promises, in the order in which they first fall due.
 PROMISED: Mapping[Package, tuple[Visit, ...]] = MappingProxyType(
     {

@@ -10,7 +10,7 @@ import json
 import re
 import zoneinfo
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
@@ -343,6 +343,10 @@ class Site(Model):
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     waivers: tuple[Waiver, ...] = ()
     report: Report = Report()
+
+    def day(self, at: datetime) -> date:
+        """The client's own date at this moment."""
+        return at.astimezone(zoneinfo.ZoneInfo(self.site.timezone)).date()
 
     def targets(self) -> tuple[Target, ...]:
         """Everything that is examined, in the order of the file."""

@@ -37,7 +37,6 @@ STAYS_OPEN = timedelta(days=60)
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
     run_id: str
-    visit_id: int
     collected: Collected
 
 
@@ -108,7 +107,7 @@ def start_run(
             plan_json=json.loads(plans.to_json(plan)),
         )
     )
-    return _collect(prepared, store, plan, run_id, visit_id, clock=clock, emit=emit, parallel=parallel)
+    return _collect(prepared, store, plan, run_id, clock=clock, emit=emit, parallel=parallel)
 
 
 def resume_run(
@@ -124,9 +123,7 @@ def resume_run(
     run = store.resume_run(run.id)
     plan = plan_of(run)
     skip = frozenset(store.finished_endpoints(run.id))
-    return _collect(
-        prepared, store, plan, run.id, run.visit_id, clock=clock, emit=emit, parallel=parallel, skip=skip
-    )
+    return _collect(prepared, store, plan, run.id, clock=clock, emit=emit, parallel=parallel, skip=skip)
 
 
 def _collect(
@@ -134,7 +131,6 @@ def _collect(
     store: Store,
     plan: Plan,
     run_id: str,
-    visit_id: int,
     *,
     clock: Callable[[], datetime],
     emit: Emit,
@@ -157,12 +153,11 @@ def _collect(
                 parallel=parallel,
                 skip=skip,
             )
-        state = RunState.INTERRUPTED if collected.interrupted else RunState.COMPLETE
-        if collected.failure is not None:
-            state = RunState.INTERRUPTED
+        ended = not collected.interrupted and collected.failure is None
+        state = RunState.COMPLETE if ended else RunState.INTERRUPTED
     finally:
         _finish(store, run_id, state, clock(), station)
-    return RunOutcome(run_id=run_id, visit_id=visit_id, collected=collected)
+    return RunOutcome(run_id=run_id, collected=collected)
 
 
 def _finish(store: Store, run_id: str, state: RunState, at: datetime, station: StationWatch) -> None:

@@ -16,9 +16,7 @@ from checkup.site import Site
 from checkup.site.models import Contact
 from checkup.workflow.assessing import VisitRuns, site_of, visit_runs
 from checkup.workflow.check_up import latest_record
-from checkup.workflow.history import finding_counts
 from checkup.workflow.reporting import report_input, write_report
-from checkup.workflow.visits import today
 
 if TYPE_CHECKING:
     from checkup.store import Store
@@ -52,19 +50,18 @@ def deliver_visit(store: Store, name: str, folder: Path, clock: Callable[[], dat
 
 
 def _header(site: Site, of: VisitRuns, assessment: Assessment, number: int) -> DeliveryHeader:
-    counts = finding_counts(assessment)
     contacts = site.contacts
     return DeliveryHeader(
         site_id=site.site.id,
         site_name=site.site.name,
         visit=of.visit,
         visit_title=VISITS[of.visit].title,
-        date=today(site, assessment.clock),
+        date=site.day(assessment.clock),
         report_number=f"{site.site.id}-{number}",
         sender=_person(contacts.engineer) or Person(name=site.report.prepared_by or ""),
         to=tuple(filter(None, (_person(contacts.practice_manager),))),
         cc=tuple(filter(None, (_person(contacts.is_staff),))),
-        findings={priority: counts[priority.value] for priority in Priority},
+        findings={priority: assessment.counts[priority.value] for priority in Priority},
         planned=assessment.totals.planned,
         not_checked=assessment.totals.not_checked,
     )

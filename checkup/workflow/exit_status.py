@@ -31,14 +31,12 @@ def exit_status(
         return Exit.INTERRUPTED
     if assessment is None or not written or not _anything_assessed(assessment):
         return Exit.NOTHING
-    open_findings = [f for f in assessment.findings if not (f.waived and f.waived.in_force) and f.ranking]
-    if any(f.ranking.priority is Priority.P1 and not f.ranking.predicted for f in open_findings if f.ranking):
+    rankings = [finding.ranking for finding in assessment.open_findings if finding.ranking]
+    if any(ranking.priority is Priority.P1 and not ranking.predicted for ranking in rankings):
         return Exit.P1_AWAITS
     if assessment.totals.not_checked or assessment.not_checked:
         return Exit.INCOMPLETE
-    if fail_on is not None and any(
-        _RANK.get(f.ranking.priority, 9) <= _RANK[fail_on] for f in open_findings if f.ranking
-    ):
+    if fail_on is not None and any(_RANK.get(r.priority, 9) <= _RANK[fail_on] for r in rankings):
         return Exit.FINDINGS
     return Exit.COMPLETE
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checkup.api import JSON
-from checkup.assessment import Assessment, ItemResult, Priority, Trend
+from checkup.assessment import Assessment, ItemResult, Trend
 
 if TYPE_CHECKING:
     from checkup.store import Store
@@ -68,13 +68,7 @@ def past_runs(store: Store, site: str | None) -> list[PastRun]:
 
 def finding_counts(assessment: Assessment) -> dict[str, int]:
     """Findings by priority, waived ones apart."""
-    counts = {priority.value: 0 for priority in Priority} | {"waived": 0}
-    for finding in assessment.findings:
-        if finding.waived and finding.waived.in_force:
-            counts["waived"] += 1
-        elif finding.ranking:
-            counts[finding.ranking.priority.value] += 1
-    return counts
+    return {**assessment.counts, "waived": len(assessment.findings) - len(assessment.open_findings)}
 
 
 def changes(assessment: Assessment) -> Iterator[str]:

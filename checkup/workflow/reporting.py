@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from checkup import assessment as assessments
+from checkup.analyse import metric_history
 from checkup.analyse.forecast import forecast
-from checkup.api import Forecast, Point
-from checkup.assessment import Assessment, MetricPoint
+from checkup.api import Forecast
+from checkup.assessment import Assessment
 from checkup.contract.due import next_visit
 from checkup.contract.visits import VISITS
 from checkup.report.input import (
@@ -132,16 +132,12 @@ def _station(of: VisitRuns) -> dict[str, str]:
 
 def _history(assessment: Assessment, earlier: Sequence[Assessment]) -> tuple[MetricHistory, ...]:
     """The metrics with a limit that have been measured at enough visits to be drawn."""
+    points_of = metric_history([assessment, *earlier])
     drawn: list[MetricHistory] = []
     for metric in assessment.metrics:
         if metric.limit is None:
             continue
-        points = [
-            Point(m.collected_at, m.value.value)
-            for one in (*reversed(earlier), assessment)
-            for m in one.metrics
-            if _same(m, metric)
-        ]
+        points = points_of[metric.key]
         line = forecast(points, metric.limit)
         if isinstance(line, Forecast):
             drawn.append(
@@ -157,10 +153,6 @@ def _history(assessment: Assessment, earlier: Sequence[Assessment]) -> tuple[Met
                 )
             )
     return tuple(drawn)
-
-
-def _same(one: MetricPoint, other: MetricPoint) -> bool:
-    return (one.probe, one.target, one.name, one.item) == (other.probe, other.target, other.name, other.item)
 
 
 def _next_visit(site: Site, store: Store, assessment: Assessment) -> str:
@@ -198,5 +190,4 @@ def write_report(data: ReportInput, folder: Path, name: str, *, pdf: Path | None
 
 
 def report_name(site: Site, assessment: Assessment) -> str:
-    day = assessment.clock.astimezone(ZoneInfo(site.site.timezone)).date()
-    return f"{site.site.id}_{day:%Y-%m-%d}_{assessment.visit.value}"
+    return f"{site.site.id}_{site.day(assessment.clock):%Y-%m-%d}_{assessment.visit.value}"

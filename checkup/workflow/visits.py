@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from checkup.api import Visit
 from checkup.contract.business_days import business_calendar
@@ -18,11 +17,10 @@ if TYPE_CHECKING:
 
 def events_of(site: Site, store: Store | None, now: datetime) -> ContractEvents:
     """The contract's events: those of the site file, and the visits closed in the store."""
-    zone = ZoneInfo(site.site.timezone)
     delivered = [(Visit(event.visit), event.on) for event in site.contract.delivered]
     if store is not None:
         delivered += [
-            (visit.visit, visit.closed_at.astimezone(zone).date())
+            (visit.visit, site.day(visit.closed_at))
             for visit in store.visits(site.site.id)
             if visit.closed_at is not None and visit.closed_at <= now and visit.visit is not Visit.INTERIM
         ]
@@ -39,29 +37,24 @@ def due_for(site: Site, store: Store | None, now: datetime) -> tuple[DueVisit, .
     calendar = business_calendar(
         info.country, info.subdivision, observed=info.observed, closed_days=info.closed_days
     )
-    return due_visits(events_of(site, store, now), calendar, today(site, now))
-
-
-def today(site: Site, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(site.site.timezone)).date()
+    return due_visits(events_of(site, store, now), calendar, site.day(now))
 
 
 def chosen_visit(wanted: str, site: Site, store: Store | None, now: datetime) -> Visit:
     """The visit named, or with "auto" the one that is due; an interim run where none is."""
     if wanted != "auto":
         return Visit(wanted)
-    return visit_now(due_for(site, store, now), today(site, now))
+    return visit_now(due_for(site, store, now), site.day(now))
 
 
 def unattended_visit(site: Site, store: Store, now: datetime) -> Visit | None:
     """What `run --due` starts tonight; None where nothing is due or the visit was collected already."""
-    zone = ZoneInfo(site.site.timezone)
     collected = [
-        (run.visit, run.started_at.astimezone(zone).date())
+        (run.visit, site.day(run.started_at))
         for run in store.runs(site.site.id)
         if run.state == "complete" and _brought_something(store, run.visit_id)
     ]
-    return visit_to_run(due_for(site, store, now), today(site, now), collected)
+    return visit_to_run(due_for(site, store, now), site.day(now), collected)
 
 
 def _brought_something(store: Store, visit_id: int) -> bool:
