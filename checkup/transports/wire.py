@@ -99,7 +99,9 @@ class Wire:
         # OpenSSH answers with the end of the whole connection: for all machines behind a jump host.
         elif self._sending.acquire(timeout=STUCK_S):
             try:
-                self._stream.close()
+                # Where the jump host's own connection is gone, paramiko cannot say goodbye on it.
+                with contextlib.suppress(OSError, EOFError):
+                    self._stream.close()
             finally:
                 self._sending.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from checkup.api import SUPPORTABILITY
 from checkup.assessment import Assessment, Outcome, Priority
 
 _RANK = {Priority.P1: 1, Priority.P2: 2, Priority.P3: 3}
@@ -43,4 +44,7 @@ def exit_status(
 
 def _anything_assessed(assessment: Assessment) -> bool:
     """Something of the client's was judged; a finding that a machine is out of reach does not count."""
-    return any(check.outcome in (Outcome.PASSED, Outcome.FINDING) for check in assessment.checks)
+    return any(check.outcome is Outcome.PASSED for check in assessment.checks) or any(
+        (finding.source, finding.function) != ("connection", SUPPORTABILITY)
+        for finding in assessment.findings
+    )

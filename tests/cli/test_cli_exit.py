@@ -134,3 +134,9 @@ def test_4_for_a_run_that_nobody_knows(clinic: Clinic) -> None:
     ended = checkup("report", "nobody")
     assert ended.status == 4
     assert "`checkup history` lists what there is" in ended.err
+
+
+def test_4_when_no_machine_could_be_reached(clinic: Clinic) -> None:
+    clinic.hosts.append({"id": "gone", "connect": {"transport": "bundle", "file": "gone.bundle"}})
+    ended = checkup("run", clinic.site_file)
+    assert ended.status == 4

@@ -116,3 +116,23 @@ def test_a_channel_is_not_closed_while_another_thread_sends_and_sends_nothing_la
     with pytest.raises(BrokenPipeError):
         wire.send(b"too late")
     assert channel.events == ["sent", "closed"]
+
+
+class GoneChannel:
+    """A channel through a jump host whose connection is gone: paramiko says so by EOFError."""
+
+    def recv(self, nbytes: int) -> bytes:
+        return b""
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def settimeout(self, timeout: float | None) -> None:
+        pass
+
+    def close(self) -> None:
+        raise EOFError
+
+
+def test_closing_a_channel_whose_jump_host_is_gone_is_no_error() -> None:
+    Wire(GoneChannel()).close()
