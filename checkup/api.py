@@ -163,7 +163,8 @@ class Finding:
 
     `item` is a stable key within the target ("" for the target as a whole): the finding's identity
     is (site, target, probe, item), never its wording. `message` names one of the probe's message
-    templates, filled from `evidence`. `function` is the major function hit; left empty, the
+    templates, filled from `evidence`. At site scope `targets` names the machines it is about.
+    `function` is the major function hit; left empty, the
     functions of the site file that need this target are meant. `value` and `worse`, where given,
     decide whether a finding that persists got worse, and whether it outgrew its waiver.
     """
@@ -176,6 +177,7 @@ class Finding:
     evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
     value: Measured | None = None
     worse: Worse | None = None
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,7 +215,20 @@ class Metric:
     limit: float | None = None
 
 
-Result = Finding | Passed | NotApplicable | NotChecked | Metric
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matrix:
+    """A table for the report, of a site-scope check that compares machines: a row for each machine.
+
+    `rows` holds by target id one text for each column; the report marks what differs from the
+    column's most frequent text. Not counted as a result.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+
+
+Result = Finding | Passed | NotApplicable | NotChecked | Metric | Matrix
 
 
 # --- what a check is given --------------------------------------------------------------------
@@ -221,11 +236,13 @@ Result = Finding | Passed | NotApplicable | NotChecked | Metric
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """One thing that is examined. `endpoint` is the machine or instance that serves it."""
+    """One thing that is examined. `endpoint` is the machine or instance that serves it; `platform` is
+    what runs there: "posix", "windows", or "" where that says nothing."""
 
     id: str
     kind: str = "host"
     endpoint: str = ""
+    platform: str = ""
     title: str = ""
     role: str = ""
     tags: tuple[str, ...] = ()
@@ -294,10 +311,14 @@ class Context(Protocol):
 
 
 class PerTarget(Mapping[str, F]):
-    """Facts of every target that has them, by target id: the input of a site-scope check."""
+    """Facts of every target that has them, by target id: the input of a site-scope check.
 
-    def __init__(self, facts: Mapping[str, F]) -> None:
+    `targets` says what is known of each of them beside its facts: role, tags, declarations.
+    """
+
+    def __init__(self, facts: Mapping[str, F], targets: Mapping[str, Target] | None = None) -> None:
         self._facts = dict(facts)
+        self.targets: Mapping[str, Target] = targets or {name: Target(id=name) for name in self._facts}
 
     def __getitem__(self, target: str) -> F:
         return self._facts[target]
@@ -325,6 +346,64 @@ class Shell:
     timeout_s: int = 20
 
 
+# What an account on Windows must be, the least first; and what a section costs the machine. Both are
+# printed in the access request and in the report's annex.
+Rights = Literal["user", "event-log-reader", "performance-monitor-user", "service-rights", "administrator"]
+Cost = Literal["small", "medium", "large"]  # below 0.5 s, up to 5 s, more
+
+
+@dataclass(frozen=True, slots=True)
+class PowerShell:
+    """A PowerShell fragment that only reads; what it outputs is the section's raw data.
+
+    PowerShell 2.0 grammar, 7-bit ASCII, one statement a line. It runs in a runspace of its own with
+    the functions of probes/powershell/lib.ps1; `Absent`, `Unsupported`, `Denied` (each with a reason)
+    end it, `Partial` goes on. Parameters arrive as `$P.<name>`: an integer, a text, an array of texts;
+    an instant is seconds since 1970. The output should be one hashtable (an object of the raw data)
+    of null, booleans, numbers, texts, dates, arrays and further hashtables.
+    """
+
+    script: str
+    timeout_s: int = 20
+    rights: Rights = "user"
+    cost: Cost = "small"
+
+
+@dataclass(frozen=True, slots=True)
+class WmiQuery:
+    """SELECT properties FROM wmi_class [WHERE where], in a namespace of the machine.
+
+    `optional`: not every Windows has this class; without it the raw data lacks the key.
+    """
+
+    wmi_class: str
+    properties: tuple[str, ...]
+    where: str = ""
+    namespace: str = "root\\cimv2"
+    optional: bool = False
+
+    @property
+    def wql(self) -> str:
+        condition = f" WHERE {self.where}" if self.where else ""
+        return f"SELECT {', '.join(self.properties)} FROM {self.wmi_class}{condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wmi:
+    """Queries of Windows' management classes: part of the PowerShell batch, or asked one by one over
+    WS-Management (or DCOM, from a neighbour) where a machine gives us no shell.
+
+    Raw data: {class name: [{property: value}, ...]}. Over the batch values have their types, over
+    WS-Management they are texts; dates are CIM texts (`20261120103000.000000-420`) in both; a property
+    without a value is null.
+    """
+
+    queries: tuple[WmiQuery, ...]
+    timeout_s: int = 20
+    rights: Rights = "user"
+    cost: Cost = "small"
+
+
 @dataclass(frozen=True, slots=True)
 class Psutil:
     """A function for the local machine that may call nothing but psutil; returns plain JSON data."""
@@ -340,8 +419,11 @@ class Connection:
     """
 
 
-Collector = Shell | Psutil | Connection
-Source = Literal["posix", "local", "connection"]
+Collector = Shell | PowerShell | Wmi | Psutil | Connection
+
+# "cim" is what a Windows machine is asked where it gives us no shell. A section whose "windows"
+# collector is `Wmi` need not name it: the same queries are asked.
+Source = Literal["posix", "windows", "cim", "local", "connection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +442,7 @@ class Section(Generic[F]):
 
     `parse(raw, source, version)` is pure, raises ValueError (or any lookup error) on what it cannot
     read, and reads every version it ever shipped. `raw` is text for a shell fragment, JSON data for
-    psutil and the connection. `privacy` says in a few words what leaves the machine.
+    everything else. `privacy` says in a few words what leaves the machine.
     """
 
     name: str
@@ -391,7 +473,8 @@ class Probe(Generic[L]):
 
     `title` states the good state. `check(facts, levels, ctx)` is a pure generator; the type of its
     first parameter names the facts it needs: one fact type, a frozen dataclass of several (`X |
-    None` for one it can do without), or `PerTarget[X]` at site scope. `messages` are templates by
+    None` for one it can do without), or `PerTarget[X]` at site scope. With `roles`, a machine to which
+    the site file gives another role is not asked. `messages` are templates by
     id with {named} values from the evidence, `{item}` and `{target}`; `levels` are the defaults.
     """
 
@@ -406,6 +489,7 @@ class Probe(Generic[L]):
     visits: frozenset[Visit] = ALL_VISITS
     scope: Scope = Scope.TARGET
     kind: str = "host"
+    roles: frozenset[str] = frozenset()
     rights: str = "an ordinary account"
     references: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()

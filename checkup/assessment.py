@@ -91,6 +91,7 @@ class ItemResult:
     function: str = ""
     value: Measured | None = None
     worse: Worse | None = None
+    targets: tuple[str, ...] = ()  # at site scope: the machines that it is about
     ranking: Ranking | None = None
     waived: Waived | None = None
     trend: Trend | None = None
@@ -118,6 +119,16 @@ class MetricPoint:
     @property
     def key(self) -> tuple[str, str, str, str]:
         return self.probe, self.target, self.name, self.item
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A comparison of machines for the report: by target, one text for each column."""
+
+    probe: str
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,6 +202,7 @@ class Assessment:
     checks: tuple[CheckOutcome, ...]
     results: tuple[ItemResult, ...]
     metrics: tuple[MetricPoint, ...]
+    tables: tuple[Table, ...] = ()
     resolved: tuple[Resolved, ...] = ()
     compared_with: Comparison | None = None
     unused_waivers: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from checkup.api import API_VERSION, Declared, PerTarget, Probe, Scope, Section, Target
+from checkup.api import API_VERSION, Declared, PerTarget, Probe, Scope, Section, Source, Target
 from checkup.lint_stamp import STAMP_FILE, collector_digest, read_stamp
 from checkup.site import LoadedSite, Problem, Site, SiteFileError
 
@@ -79,6 +79,27 @@ class Catalogue:
     @property
     def parameters(self) -> frozenset[str]:
         return frozenset(name for section in self.sections.values() for name in section.parameters)
+
+
+# What can collect facts of a machine: its own collectors, and those that need no shell of it.
+_SOURCES: Mapping[str, frozenset[Source]] = {
+    "posix": frozenset({"posix", "local", "connection"}),
+    "windows": frozenset({"windows", "cim", "local", "connection"}),
+}
+
+
+def collectable(section: AnySection, target: Target) -> bool:
+    """Is there a collector of this section for the target's platform?"""
+    sources = _SOURCES.get(target.platform)
+    return sources is None or not sources.isdisjoint(section.collect)
+
+
+def applies(entry: Entry, target: Target) -> bool:
+    """Is the probe asked of this target: of its kind and role, and on a platform that has its facts?"""
+    if entry.probe.roles and target.role and target.role not in entry.probe.roles:
+        return False
+    needed = (need.section for need in entry.needs if not need.optional)
+    return target.kind == entry.probe.kind and all(collectable(section, target) for section in needed)
 
 
 def load() -> Catalogue:

@@ -10,9 +10,22 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from checkup.api import Connection, Declared, Psutil, Scope, Shell, Source, Target, Visit
-from checkup.batch.posix import PosixSection, assemble
-from checkup.catalogue import AnySection, Catalogue, Entry, declared
+from checkup.api import (
+    Connection,
+    Declared,
+    PowerShell,
+    Psutil,
+    Scope,
+    Shell,
+    Source,
+    Target,
+    Visit,
+    Wmi,
+    WmiQuery,
+)
+from checkup.batch import BatchSection, assemble, token_of
+from checkup.batch.powershell import query_fragment
+from checkup.catalogue import AnySection, Catalogue, Entry, applies, collectable, declared
 from checkup.site import Site
 from checkup.site.models import Host, Touch
 
@@ -22,7 +35,7 @@ if TYPE_CHECKING:
 SATURDAY = 5
 
 # What these carry arrives whole or not at all; a file that was brought by hand may be damaged.
-CHECKED_TRANSPORTS = ("ssh", "local")
+CHECKED_TRANSPORTS = ("ssh", "local", "winrm")
 
 
 class PlanError(Exception):
@@ -42,6 +55,7 @@ class PlannedSection:
     """One section of one target, with the collector that the transport and platform call for.
 
     `source` is None where no collector fits the platform: the section comes back as unsupported.
+    `queries` are what a Windows machine is asked where it gives us no shell.
     """
 
     target: str
@@ -51,6 +65,7 @@ class PlannedSection:
     text: str = ""
     timeout_s: int = 0
     parameters: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
+    queries: tuple[WmiQuery, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +79,12 @@ class EndpointPlan:
     opted_out: str  # why this machine is not touched; "" if it is
     targets: tuple[str, ...]
     sections: tuple[PlannedSection, ...]
+    fallback: str = ""  # the transport that is tried where the first gives no shell
 
     @property
     def scripted(self) -> tuple[PlannedSection, ...]:
         """The sections that travel in the batch, in the order in which they run."""
-        return tuple(section for section in self.sections if section.source == "posix")
+        return tuple(section for section in self.sections if section.source in ("posix", "windows"))
 
     @cached_property
     def script(self) -> bytes:
@@ -77,8 +93,9 @@ class EndpointPlan:
     def script_for(self, sections: Sequence[PlannedSection]) -> bytes:
         """The batch for these sections. Without any it still says HELLO: who answers is always asked."""
         return assemble(
+            self.platform,
             [
-                PosixSection(
+                BatchSection(
                     target=section.target,
                     name=section.name,
                     version=section.version,
@@ -92,6 +109,9 @@ class EndpointPlan:
             endpoint=self.endpoint,
             checksums=self.transport not in CHECKED_TRANSPORTS,
         )
+
+    def token_of(self, script: bytes) -> str:
+        return token_of(self.platform, script)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +151,14 @@ def make_plan(
     checks: list[PlannedCheck] = []
     wanted: dict[str, dict[str, AnySection]] = {target.id: {} for target in targets}
     for entry in entries:
-        concerned = [target for target in targets if target.kind == entry.probe.kind]
+        concerned = [target for target in targets if applies(entry, target)]
         if entry.probe.scope is Scope.SITE:
             if concerned:
                 checks.append(PlannedCheck(probe=entry.probe.id, target=""))
         else:
             checks += [PlannedCheck(probe=entry.probe.id, target=target.id) for target in concerned]
         for target in concerned:
-            wanted[target.id].update({section.name: section for section in entry.sections})
+            wanted[target.id] |= {s.name: s for s in entry.sections if collectable(s, target)}
     return Plan(
         site=site.site.id,
         visit=visit,
@@ -194,6 +214,7 @@ def _endpoints(
                 platform=host.platform,
                 opted_out=_opted_out(site, host, now),
                 targets=tuple(target.id for target in served),
+                fallback=host.fallback.transport if host.fallback else "",
                 sections=tuple(
                     _section(target, section, sources, since[target.id])
                     for target in served
@@ -220,10 +241,11 @@ def _opted_out(site: Site, host: Host, now: datetime) -> str:
 
 def _sources(transport: str, platform: str, posix: bool) -> tuple[Source, ...]:
     """The collectors that fit a machine, the preferred first."""
-    shell: tuple[Source, ...] = ("posix",) if platform == "posix" and posix else ()
+    if platform == "windows":
+        return ("connection", "local", "windows") if transport == "local" else ("connection", "windows")
     if transport == "local":
-        return ("connection", "local", *shell)
-    return ("connection", "posix") if platform == "posix" else ("connection",)
+        return ("connection", "local", "posix") if posix else ("connection", "local")
+    return ("connection", "posix")
 
 
 def _section(
@@ -232,8 +254,10 @@ def _section(
     source: Source | None = next((one for one in sources if one in section.collect), None)
     collector = section.collect.get(source) if source else None
     match collector:
-        case Shell(script, timeout_s):
+        case Shell(script, timeout_s) | PowerShell(script, timeout_s):
             text, limit = script.strip("\n"), timeout_s
+        case Wmi(queries, timeout_s):
+            text, limit = query_fragment(queries), timeout_s
         case Psutil(read):
             text, limit = f"psutil: {read.__module__}.{read.__qualname__}", 0
         case Connection() | None:
@@ -246,7 +270,14 @@ def _section(
         text=text,
         timeout_s=limit,
         parameters=declared(section, target, int(since.timestamp())),
+        queries=_queries(section) if source == "windows" else (),
     )
+
+
+def _queries(section: AnySection) -> tuple[WmiQuery, ...]:
+    """What is asked where there is no shell: the section's own second collector, or its first."""
+    collector = section.collect.get("cim") or section.collect.get("windows")
+    return collector.queries if isinstance(collector, Wmi) else ()
 
 
 @cache

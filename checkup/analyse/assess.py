@@ -58,6 +58,7 @@ def assess(evidence: Evidence, catalogue: Catalogue, tool_version: str) -> Asses
     judged = {check: _judge(check, world, evidence.site) for check in evidence.checks}
     results = [result for one in judged.values() for result in one.results]
     metrics = [metric for one in judged.values() for metric in one.metrics]
+    tables = [table for one in judged.values() for table in one.tables]
     results = _ranked(results, evidence.site)
     results, unused = waivers.apply(
         results, _waivers(evidence.site), _ids(catalogue), evidence.site.day(evidence.clock)
@@ -72,6 +73,7 @@ def assess(evidence: Evidence, catalogue: Catalogue, tool_version: str) -> Asses
         checks=_outcomes(evidence, results, catalogue),
         results=tuple(results),
         metrics=tuple(metrics),
+        tables=tuple(tables),
         resolved=tuple(trend.resolved(results, evidence.earlier)),
         compared_with=trend.comparison(evidence.earlier),
         unused_waivers=tuple(str(waiver) for waiver in unused),
@@ -156,7 +158,7 @@ def _ranked(results: Iterable[ItemResult], site: Site) -> list[ItemResult]:
             ranking=classify(
                 result.impact or Impact.NOTE,
                 result.when or When.LATER,
-                result.target,
+                (result.target, *result.targets),
                 result.function,
                 functions,
             ),

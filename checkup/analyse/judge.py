@@ -19,6 +19,7 @@ from checkup.api import (
     ErrorClass,
     Finding,
     Forecast,
+    Matrix,
     Metric,
     NotApplicable,
     NotChecked,
@@ -33,12 +34,13 @@ from checkup.api import (
     Text,
     Value,
 )
-from checkup.assessment import ItemResult, MetricPoint, Outcome
-from checkup.catalogue import AnySection, Catalogue, Entry, LevelsInForce
+from checkup.assessment import ItemResult, MetricPoint, Outcome, Table
+from checkup.catalogue import AnySection, Catalogue, Entry, LevelsInForce, applies
 from checkup.clean import clean, clean_line
 
 # A probe that finds more than this on one target is cut off, and says so.
 MOST_RESULTS = 500
+MOST_COLUMNS = 40
 
 History = Mapping[tuple[str, str, str, str], Sequence[Point]]  # by probe, target, metric, item
 
@@ -103,6 +105,7 @@ class CheckContext:
 class Judged:
     results: tuple[ItemResult, ...]
     metrics: tuple[MetricPoint, ...]
+    tables: tuple[Table, ...] = ()
 
 
 def judge_target(entry: Entry, target: Target, levels: LevelsInForce, world: World) -> Judged:
@@ -146,8 +149,9 @@ def judge_site(entry: Entry, targets: Sequence[Target], levels: LevelsInForce, w
     context = _context(entry, site, facts.values(), sources, world)
     partial = bool(missing) or any(f.quality is Quality.PARTIAL for f in facts.values())
     reason = "not every target could be compared" if missing else _reason(facts.values())
-    judged = _closed(entry, "", PerTarget(usable), levels, context, partial, reason)
-    return Judged((*judged.results, *missing), judged.metrics)
+    known = {target.id: target for target in targets if target.id in usable}
+    judged = _closed(entry, "", PerTarget(usable, known), levels, context, partial, reason)
+    return replace(judged, results=(*judged.results, *missing))
 
 
 def _context(
@@ -229,7 +233,11 @@ def _closed(
         return Judged((replace(made, reason=failed, error=ErrorClass.BAD_OUTPUT),), ())
     results: dict[str, ItemResult] = {}
     metrics: list[MetricPoint] = []
+    tables: list[Table] = []
     for result in yielded:
+        if isinstance(result, Matrix):
+            tables.append(_table(entry.probe.id, result))
+            continue
         item = clean_line(result.item)
         if isinstance(result, Metric):
             metrics.append(
@@ -254,7 +262,20 @@ def _closed(
         )
     if not results:
         results[""] = replace(made, reason="the probe gave no result")
-    return Judged(tuple(results.values()), tuple(metrics))
+    return Judged(tuple(results.values()), tuple(metrics), tuple(tables))
+
+
+def _table(probe: str, matrix: Matrix) -> Table:
+    columns = tuple(clean_line(column) for column in matrix.columns[:MOST_COLUMNS])
+    return Table(
+        probe=probe,
+        name=clean_line(matrix.name),
+        columns=columns,
+        rows={
+            target: tuple(clean_line(text) for text in texts[: len(columns)])
+            for target, texts in list(matrix.rows.items())[:MOST_RESULTS]
+        },
+    )
 
 
 def _with_item_levels(
@@ -265,10 +286,14 @@ def _with_item_levels(
     def run(in_force: object) -> Iterator[Result]:
         return islice(entry.probe.check(given, in_force, context), MOST_RESULTS + 1)
 
-    results = [result for result in run(levels.base) if result.item not in levels.items]
+    results = [result for result in run(levels.base) if _item_of(result) not in levels.items]
     for item, own in levels.items.items():
-        results += [result for result in run(own) if result.item == item]
+        results += [result for result in run(own) if _item_of(result) == item]
     return results
+
+
+def _item_of(result: Result) -> str | None:
+    return None if isinstance(result, Matrix) else result.item
 
 
 def _item_result(
@@ -286,6 +311,7 @@ def _item_result(
                 evidence=_cleaned(result.evidence),
                 value=result.value,
                 worse=result.worse,
+                targets=result.targets,
             )
         case Passed() if partial:
             return replace(
@@ -309,4 +335,4 @@ def _cleaned(evidence: Mapping[str, Value]) -> dict[str, Value]:
 def scope_targets(entry: Entry, targets: Iterable[Target]) -> list[Target]:
     """The targets a site-scope probe compares."""
     assert entry.probe.scope is Scope.SITE
-    return [target for target in targets if target.kind == entry.probe.kind]
+    return [target for target in targets if applies(entry, target)]

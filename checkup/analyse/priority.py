@@ -9,7 +9,7 @@ decide; a limited function that is not used daily is a P3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from checkup.api import RECOVERABILITY, SUPPORTABILITY, Impact, When
@@ -32,17 +32,21 @@ ALWAYS_MAJOR: Mapping[str, Function] = {
 
 
 def classify(
-    impact: Impact, when: When, target: str, function: str, functions: Mapping[str, Function]
+    impact: Impact,
+    when: When,
+    targets: Collection[str],
+    function: str,
+    functions: Mapping[str, Function],
 ) -> Ranking:
-    """The priority of a finding on `target`; total: every combination has an answer.
+    """The priority of a finding on these targets; total: every combination has an answer.
 
-    `function` is the major function the probe named, or "": then those that need the target.
+    `function` is the major function the probe named, or "": then those that need one of the targets.
     """
     if impact is Impact.NOTE:
         return Ranking(priority=Priority.NOTE, because="for information")
     if impact is Impact.LIMITED:
         return Ranking(priority=Priority.P3, because="limits the use of the software")
-    hit = _functions_hit(target, function, functions)
+    hit = _functions_hit(targets, function, functions)
     if not hit and functions:
         return Ranking(priority=Priority.P3, because="no major function of the site depends on it")
     names = ", ".join(hit) or "the application"
@@ -69,11 +73,13 @@ def classify(
     )
 
 
-def _functions_hit(target: str, function: str, functions: Mapping[str, Function]) -> dict[str, Function]:
+def _functions_hit(
+    targets: Collection[str], function: str, functions: Mapping[str, Function]
+) -> dict[str, Function]:
     known = {**ALWAYS_MAJOR, **functions}
     if function:
         return {function: known.get(function, Function(frozenset(), ""))}
-    return {name: known[name] for name in functions if target in known[name].needs}
+    return {name: known[name] for name in functions if not known[name].needs.isdisjoint(targets)}
 
 
 def _workaround(hit: Sequence[Function]) -> str:

@@ -4,10 +4,10 @@
     <that many bytes>
 
 The header is one line of printable ASCII; `reason` is the rest of it. `encoding` is `text` (printable
-ASCII, tabs and line feeds), `b64` or `hex`; `bytes` and `cksum` (that of POSIX, or `-` on a machine
-without the command) are those of the encoded payload. A line feed closes it. `ms=-1` means unknown;
-`target=-` and `section=-` mean none. HELLO comes first, END last; the payload of END counts the
-frames before it.
+ASCII, tabs and line feeds), `b64` or `hex`; `bytes` and `cksum` (that of POSIX, `sha1:` and the SHA-1
+on Windows, or `-` where the connection checks for itself) are those of the encoded payload. A line
+feed closes it. `ms=-1` means unknown; `target=-` and `section=-` mean none. HELLO comes first, END
+last; the payload of END counts the frames before it and may tell the time.
 
 No frame ever holds a carriage return, so they are dropped at the door: a terminal or an editor that
 made CRLF of every line end does no harm. Everything that is not a frame is noise.
@@ -20,7 +20,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import sha1, sha256
 from typing import Literal
 
 from checkup.api import Quality
@@ -40,7 +40,8 @@ _HEADER = re.compile(
     rb"#CHECKUP (?P<token>[0-9a-f]{12}) (?P<kind>HELLO|SECTION|END)"
     rb" target=(?P<target>[!-~]{1,80}) section=(?P<section>[!-~]{1,80}) version=(?P<version>[0-9]{1,6})"
     rb" status=(?P<status>[a-z_]{1,20}) ms=(?P<ms>-1|[0-9]{1,12}) encoding=(?P<encoding>text|b64|hex)"
-    rb" bytes=(?P<bytes>[0-9]{1,12}) cksum=(?P<cksum>-|[0-9]{1,10}) reason=(?P<reason>[ -~]*)"
+    rb" bytes=(?P<bytes>[0-9]{1,12}) cksum=(?P<cksum>-|[0-9]{1,10}|sha1:[0-9a-f]{40})"
+    rb" reason=(?P<reason>[ -~]*)"
 )
 _NOT_TEXT = re.compile(rb"[^ -~\t\n]")
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -142,7 +143,7 @@ class FrameReader:
             return None
         self._header = None
         encoded = bytes(self._buffer[:size])
-        whole = self._buffer[size] == ord("\n") and header["cksum"] in (b"-", b"%d" % posix_cksum(encoded))
+        whole = self._buffer[size] == ord("\n") and _checks(header["cksum"], encoded)
         if whole:
             del self._buffer[: size + 1]
             return self._count(_decoded(header, encoded))
@@ -156,7 +157,7 @@ class FrameReader:
         if frame.kind == "END":
             self._closed = True
             expected = f"frames={self._frames}".encode()
-            self.ended = frame.status is Quality.OK and frame.payload.strip() == expected
+            self.ended = frame.status is Quality.OK and frame.payload.split(b"\n")[0].strip() == expected
         self._frames += 1
         return frame
 
@@ -164,6 +165,13 @@ class FrameReader:
         self.noise_bytes += size
         self._kept_noise += self._buffer[: min(size, KEPT_NOISE_BYTES - len(self._kept_noise))]
         del self._buffer[:size]
+
+
+def _checks(checksum: bytes, encoded: bytes) -> bool:
+    if checksum.startswith(b"sha1:"):
+        # Against damage on the way, not against a forger: SHA-1 is what every Windows has.
+        return checksum[5:] == sha1(encoded, usedforsecurity=False).hexdigest().encode()
+    return checksum in (b"-", b"%d" % posix_cksum(encoded))
 
 
 def _decoded(header: re.Match[bytes], encoded: bytes) -> Frame:

@@ -27,39 +27,21 @@ are the token that every frame carries.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from checkup.api import Declared
+from checkup.batch.section import BatchSection, check_identifier, check_parameter, checked_code, where_of
 
 # One argument of a program may have 131,072 bytes on Linux.
 MOST_ARGUMENT_BYTES = 120_000
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _HARMLESS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _./:@,+=-")
 _BATCH_LINE = re.compile(rb"^batch='([0-9a-f]{64})'$", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PosixSection:
-    """One section of one target: `script` is its POSIX shell code, `timeout_s` its deadline.
-
-    A parameter arrives in the script as `$P_<name>`; a tuple as one value a line.
-    """
-
-    target: str
-    name: str
-    version: int
-    script: str
-    timeout_s: int
-    parameters: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
-
-
-def assemble(sections: Sequence[PosixSection], *, site: str, endpoint: str, checksums: bool = True) -> bytes:
+def assemble(sections: Sequence[BatchSection], *, site: str, endpoint: str, checksums: bool = True) -> bytes:
     """The batch that collects these sections in this order.
 
     Without `checksums` the frames carry none, which saves the machine a process per section: for a
@@ -69,8 +51,8 @@ def assemble(sections: Sequence[PosixSection], *, site: str, endpoint: str, chec
     characters than letters, digits, dot, dash and underscore; code that is not plain ASCII; a
     parameter with a NUL character, or a list whose value holds a line break.
     """
-    _check(site, "site")
-    _check(endpoint, "endpoint")
+    check_identifier(site, "site")
+    check_identifier(endpoint, "endpoint")
     body = [*_prologue()]
     if not checksums:
         body.append("has_cksum=no # the connection has check sums of its own")
@@ -96,22 +78,15 @@ def token_of(script: bytes) -> str:
     return batch_of(script)[:12]
 
 
-def script_text(section: PosixSection) -> str:
+def script_text(section: BatchSection) -> str:
     """A section's own code as plan and report show it: what it is given, and what it runs."""
     given = [f"# P_{name}={_encoded(section, name)}" for name in section.parameters]
     return "\n".join([*given, section.script.strip("\n"), ""])
 
 
-def _call(section: PosixSection) -> str:
-    where = f"section {section.name!r} of target {section.target!r}"
-    _check(section.target, "target of " + where)
-    _check(section.name, "name of " + where)
-    if section.timeout_s < 1 or not 0 <= section.version < 1_000_000:
-        raise ValueError(f"{where}: the timeout must be at least 1 s, the version from 0 to 999999")
-    code = section.script.strip("\n")
-    unusual = next((c for c in code if not (" " <= c <= "~" or c in "\n\t")), None)
-    if unusual is not None:
-        raise ValueError(f"{where}: its code holds the character {unusual!r}; only plain ASCII can be sent")
+def _call(section: BatchSection) -> str:
+    where = where_of(section)
+    code = checked_code(section)
     if len(code) > MOST_ARGUMENT_BYTES:
         raise ValueError(
             f"{where}: its code has {len(code)} bytes, at most {MOST_ARGUMENT_BYTES} can be sent"
@@ -121,19 +96,10 @@ def _call(section: PosixSection) -> str:
     return " ".join(words) + " " + _quoted(f"\n{code}\n") + given
 
 
-def _encoded(section: PosixSection, name: str) -> str:
+def _encoded(section: BatchSection, name: str) -> str:
     """A parameter's value, each byte as itself or as an octal escape."""
-    where = f"parameter {name!r} of section {section.name!r} of target {section.target!r}"
-    value = section.parameters[name]
-    if not _PARAMETER.fullmatch(name):
-        raise ValueError(f"{where}: a name has letters, digits and underscores only")
-    if isinstance(value, tuple):
-        if any("\n" in one for one in value):
-            raise ValueError(f"{where}: a value of a list cannot hold a line break")
-        value = "\n".join(value)
-    text = str(value)
-    if "\0" in text:
-        raise ValueError(f"{where}: a value cannot hold a NUL character")
+    where = f"parameter {name!r} of {where_of(section)}"
+    text = check_parameter(section, name)
     encoded = "".join(_escaped(text, where))
     if len(encoded) > MOST_ARGUMENT_BYTES:
         raise ValueError(
@@ -153,13 +119,6 @@ def _escaped(text: str, where: str) -> Iterator[str]:
 
 def _quoted(code: str) -> str:
     return "'" + code.replace("'", "'\\''") + "'"
-
-
-def _check(identifier: str, what: str) -> None:
-    if not _IDENTIFIER.fullmatch(identifier):
-        raise ValueError(
-            f"{what}: {identifier!r} must have letters, digits, dots, dashes and underscores only"
-        )
 
 
 @cache

@@ -2,25 +2,31 @@
 
 A section that hangs costs itself: the batch is ended, the section marked `timeout`, and the rest is
 run in a new shell, at most twice. Finished sections are never lost.
+
+A Windows machine that gives us no shell is asked what its management classes know, query by query;
+for what is left after that, the host's `fallback:` is tried. Each section keeps the source it came by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
-from checkup.api import ErrorClass, Psutil, Quality
+from checkup.api import JSON, ErrorClass, Psutil, Quality
 from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
-from checkup.batch.posix import token_of
 from checkup.catalogue import AnySection
 from checkup.clean import clean, clean_line
+from checkup.collect.asking import ask, hello_queries, hello_rows, queries_text
 from checkup.collect.events import Emit, SectionArrived
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, PlannedSection
 from checkup.snapshot import EndpointSnapshot, SectionSnapshot
-from checkup.transports.session import ConnectionFacts, Session, TransportError
+from checkup.transports.session import ConnectionFacts, QuerySession, Session, TransportError
 
 # Seconds beyond a section's own deadline before the client gives up on it: the host's `timeout`
 # should have ended it, and the frame has to cross the link.
@@ -29,7 +35,26 @@ HELLO_S = 30
 HOST_S = 900
 MOST_RESTARTS = 2
 
-Open = Callable[[EndpointPlan, ConnectionFacts], Session]
+# The machine answers, but its shell is not for us: its management classes may be.
+NO_SHELL = frozenset({ErrorClass.DENIED, ErrorClass.DISABLED, ErrorClass.CONSTRAINED, ErrorClass.QUOTA})
+
+# Another way in may succeed. A refused login is not tried by another way, lest the account be locked.
+OTHER_WAY = NO_SHELL | {ErrorClass.UNREACHABLE, ErrorClass.TLS, ErrorClass.PROTOCOL, ErrorClass.UNSUPPORTED}
+
+
+class Open(Protocol):
+    def __call__(self, plan: EndpointPlan, facts: ConnectionFacts, fallback: bool = False) -> Session: ...
+
+
+# A query that was answered with one of these costs its own section only.
+QUALITY_OF = {
+    ErrorClass.DENIED: Quality.DENIED,
+    ErrorClass.UNSUPPORTED: Quality.UNSUPPORTED,
+    ErrorClass.TIMEOUT: Quality.TIMEOUT,
+    ErrorClass.BAD_OUTPUT: Quality.BAD_OUTPUT,
+}
+
+Left = Callable[[EndpointPlan, bool, ErrorClass | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +68,8 @@ class Surroundings:
     emit: Emit
     pinned: Callable[[str], str | None]
     sent: Callable[[EndpointPlan, bytes], int]
+    # Told when a machine is done: whether it answered, and with which error it ended.
+    left: Left = lambda plan, answered, error: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +91,11 @@ class Examined:
 def examine(plan: EndpointPlan, around: Surroundings) -> Examined:
     """Everything planned for one endpoint. Never raises for anything the other side does."""
     examination = _Examination(plan, around)
-    snapshot = examination.run()
+    try:
+        snapshot = examination.run()
+    finally:
+        error = examination.error.error if examination.error else None
+        around.left(plan, bool(examination.hello), error)
     return Examined(snapshot, tuple(examination.ledger_ends))
 
 
@@ -82,6 +113,7 @@ class _Examination:
     error: TransportError | None = None
     hung: bool = False
     _expired: TransportError | None = None
+    _clock: ClockBounds | None = None
     collected_at: datetime | None = None
     ledger_ends: list[LedgerEnd] = field(default_factory=list[LedgerEnd])
 
@@ -92,7 +124,7 @@ class _Examination:
             self.error = TransportError(ErrorClass.OPTED_OUT, self.plan.opted_out)
         else:
             self._local_sections()
-            self._batches(facts)
+            facts = self._ways(facts)
         if self.error is not None:
             facts.error, facts.detail = self.error.error, self.error.detail
         self._connection_sections(facts)
@@ -112,12 +144,32 @@ class _Examination:
             reason=self.error.detail if self.error else "",
         )
 
-    # --- the batch ---
+    # --- the ways in ---
 
-    def _batches(self, facts: ConnectionFacts) -> None:
-        left = list(self.plan.scripted)
+    def _ways(self, facts: ConnectionFacts) -> ConnectionFacts:
+        """The first way, and the host's `fallback:` for what is left; the facts of the better one."""
+        self._batches(facts, fallback=False)
+        if not self.plan.fallback or self.error is None or self.error.error not in OTHER_WAY:
+            return facts
+        first, self.error = self.error, None
+        second = ConnectionFacts(transport=self.plan.fallback)
+        hello, self.hello = self.hello, dict[str, str]()
+        self._batches(second, fallback=True)
+        if self.error is None:
+            second.detail = clean_line(
+                f"by {self.plan.fallback}, because {facts.transport} failed: {first.detail}"
+            )
+            return second
+        self.error = TransportError(
+            first.error, f"{first.detail}; by {self.plan.fallback}: {self.error.detail}"
+        )
+        self.hello = self.hello or hello
+        return facts
+
+    def _batches(self, facts: ConnectionFacts, *, fallback: bool) -> None:
+        left = [s for s in self.plan.scripted if (s.target, s.name) not in self.found]
         try:
-            session = self.around.open(self.plan, facts)
+            session = self.around.open(self.plan, facts, fallback)
         except TransportError as error:
             self.error = error
             return
@@ -136,8 +188,11 @@ class _Examination:
                 self._timed_out(section)
         except TransportError as error:
             self.error = self._expired or error
-            if error.error is ErrorClass.IDENTITY:
+            if error.error in NO_SHELL and not self.hello and isinstance(session, QuerySession):
+                self._ask(session, facts, left)
+            if self.error.error is ErrorClass.IDENTITY:
                 self.hello, self.noise = {}, ""  # another machine's answer is not kept
+                self.found.clear()
         finally:
             self.around.watch.disarm((self, "host"))
             session.close()
@@ -156,7 +211,7 @@ class _Examination:
         # Nothing is sent to a machine whose answer was brought back in a file.
         recorded = self.plan.transport == "bundle"
         entry = None if recorded else self.around.sent(self.plan, script)
-        reader = FrameReader(None if recorded else token_of(script))
+        reader = FrameReader(None if recorded else self.plan.token_of(script))
         outcome = "interrupted"
         sent_at = self.around.clock()
         self._arm(session, HELLO_S)
@@ -206,17 +261,20 @@ class _Examination:
     def _frame(self, frame: Frame, facts: ConnectionFacts, sent_at: datetime) -> None:
         if frame.kind == "HELLO":
             self._hello(read_hello(frame.payload), facts, sent_at)
+        elif frame.kind == "END":
+            self._tell_time(read_hello(frame.payload), facts, sent_at)
         elif frame.kind == "SECTION" and self.hello:
             planned = next(
                 (s for s in self.plan.scripted if (s.target, s.name) == (frame.target, frame.section)), None
             )
             if planned is not None:
+                raw, status, reason = _raw(planned, frame)
                 self._keep(
                     planned,
-                    frame.status,
-                    raw=frame.payload.decode("utf-8", "replace"),
+                    status,
+                    raw=raw,
                     version=frame.version,
-                    reason=frame.reason,
+                    reason=reason,
                     milliseconds=frame.milliseconds,
                     payload_bytes=len(frame.payload),
                 )
@@ -232,7 +290,7 @@ class _Examination:
             )
         facts.identity = hello.get("identity", "")
         pinned = self.around.pinned(self.plan.endpoint)
-        facts.identity_check = _identity_check(facts.identity, pinned)
+        facts.identity_check = _identity_check(facts.identity, pinned, hello.get("way", ""))
         if facts.identity_check == "mismatch":
             raise TransportError(
                 ErrorClass.IDENTITY,
@@ -242,8 +300,63 @@ class _Examination:
         utc = _number(hello.get("utc", ""))
         if recorded:
             self.collected_at = datetime.fromtimestamp(utc, UTC) if utc is not None else None
-        elif utc is not None:
-            _measure_clock(facts, utc, "." in hello["utc"], sent_at, self.around.clock())
+        else:
+            self._tell_time(hello, facts, sent_at)
+
+    def _tell_time(self, said: Mapping[str, str], facts: ConnectionFacts, sent_at: datetime) -> None:
+        """Every time that the machine tells narrows down how far its clock is off."""
+        utc = _number(said.get("utc", ""))
+        if utc is None or self.plan.transport == "bundle":
+            return
+        seen = ClockBounds.of(utc, "." in said["utc"], sent_at, self.around.clock())
+        self._clock = seen.within(self._clock)
+        facts.clock_offset_s, facts.clock_error_s = self._clock.offset_s, self._clock.error_s
+
+    # --- without a shell ---
+
+    def _ask(self, session: QuerySession, facts: ConnectionFacts, left: Sequence[PlannedSection]) -> None:
+        """What the management classes know: the machine's own error stays, the facts are kept."""
+        asked = [section for section in left if section.queries]
+        if not asked:
+            return
+        text = queries_text(asked)
+        with self._ledger(text.encode("ascii", "replace")) as count:
+            try:
+                sent_at = self.around.clock()
+                hello = hello_rows([ask(session, query, 30) for query in hello_queries()], self.plan)
+                self._hello(hello, facts, sent_at)
+                for section in asked:
+                    self._asked(session, section, count)
+            except TransportError as error:
+                self.error = error
+
+    def _asked(self, session: QuerySession, section: PlannedSection, count: Callable[[int], None]) -> None:
+        raw: dict[str, JSON] = {}
+        try:
+            for query in section.queries:
+                raw[query.wmi_class] = ask(session, query, section.timeout_s)
+        except TransportError as error:
+            if error.error not in QUALITY_OF:
+                raise
+            self._keep(section, QUALITY_OF[error.error], reason=error.detail, error=error.error, source="cim")
+            return
+        size = len(json.dumps(raw))
+        count(size)
+        self._keep(section, Quality.OK, raw=raw, payload_bytes=size, source="cim")
+
+    @contextmanager
+    def _ledger(self, text: bytes) -> Generator[Callable[[int], None]]:
+        """One ledger row around what is asked; the callable counts what came back."""
+        entry = self.around.sent(self.plan, text)
+        returned: list[int] = []
+        try:
+            yield returned.append
+        finally:
+            outcome = "asked" if self.error is None or self.hello else str(self.error.error)
+            end = LedgerEnd(
+                entry=entry, returned_bytes=sum(returned), ended_at=self.around.clock(), outcome=outcome
+            )
+            self.ledger_ends.append(end)
 
     # --- sections that do not travel in the batch ---
 
@@ -296,15 +409,16 @@ class _Examination:
         error: ErrorClass | None = None,
         milliseconds: int | None = None,
         payload_bytes: int = 0,
+        source: str = "",
     ) -> None:
         self.found[planned.target, planned.name] = SectionSnapshot(
             target=planned.target,
             section=planned.name,
             version=version or planned.version,
-            source=planned.source or "none",
+            source=source or planned.source or "none",
             quality=quality,
             collected_at=self.collected_at or self.around.clock(),
-            raw=raw,  # pyright: ignore[reportArgumentType] - text, or JSON data from psutil and the connection
+            raw=raw,  # pyright: ignore[reportArgumentType] - text, or JSON data
             error=error,
             reason=clean_line(reason),
             milliseconds=milliseconds,
@@ -313,7 +427,9 @@ class _Examination:
         self.around.emit(SectionArrived(self.plan.endpoint, planned.name, quality))
 
 
-def _identity_check(identity: str, pinned: str | None) -> str:
+def _identity_check(identity: str, pinned: str | None, way: str) -> str:
+    if way and (pinned is None or pinned.split(":")[0] != identity.split(":")[0]):
+        return "none"  # without a shell a machine tells another number of itself: neither pinned nor compared
     if pinned is None:
         return "first" if identity else "none"
     return "pinned" if identity == pinned else "mismatch"
@@ -326,14 +442,43 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _measure_clock(
-    facts: ConnectionFacts, utc: float, decimals: bool, sent_at: datetime, arrived_at: datetime
-) -> None:
-    """Its clock minus ours, with the error bar: it was read at some moment between the two of ours.
+def _raw(planned: PlannedSection, frame: Frame) -> tuple[JSON, Quality, str]:
+    """A frame's payload as the section's parser gets it: text, or the data of a JSON text."""
+    text = frame.payload.decode("utf-8", "replace")
+    if planned.source != "windows" or frame.status not in (Quality.OK, Quality.PARTIAL):
+        return text, frame.status, frame.reason
+    try:
+        return json.loads(text), frame.status, frame.reason
+    except (ValueError, RecursionError):
+        return text, Quality.BAD_OUTPUT, "its data are no JSON"
 
-    A clock that shows whole seconds adds up to a second; the middle of it is taken.
+
+@dataclass(frozen=True, slots=True)
+class ClockBounds:
+    """Between what a machine's clock minus ours must lie, in seconds.
+
+    It was read at some moment between our sending and the answer's arrival. A clock that shows whole
+    seconds adds up to a second.
     """
-    waited = (arrived_at - sent_at).total_seconds()
-    resolution = 0.0 if decimals else 1.0
-    facts.clock_offset_s = utc + resolution / 2 - (sent_at.timestamp() + waited / 2)
-    facts.clock_error_s = (waited + resolution) / 2
+
+    low_s: float
+    high_s: float
+
+    @classmethod
+    def of(cls, utc: float, decimals: bool, sent_at: datetime, arrived_at: datetime) -> ClockBounds:
+        return cls(utc - arrived_at.timestamp(), utc + (0.0 if decimals else 1.0) - sent_at.timestamp())
+
+    def within(self, other: ClockBounds | None) -> ClockBounds:
+        """Both together; the earlier ones alone where they contradict (the clock was set meanwhile)."""
+        if other is None:
+            return self
+        both = ClockBounds(max(self.low_s, other.low_s), min(self.high_s, other.high_s))
+        return both if both.low_s <= both.high_s else other
+
+    @property
+    def offset_s(self) -> float:
+        return (self.low_s + self.high_s) / 2
+
+    @property
+    def error_s(self) -> float:
+        return (self.high_s - self.low_s) / 2

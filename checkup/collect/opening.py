@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from checkup.api import ErrorClass
+from checkup.collect.first_host import FirstHost
 from checkup.collect.guard import CredentialGuard
 from checkup.plan import EndpointPlan
 from checkup.site import Site
@@ -14,6 +17,7 @@ from checkup.transports import (
     Credential,
     JumpHost,
     JumpPool,
+    LoginGate,
     Session,
     open_session,
     ssh,
@@ -28,6 +32,7 @@ class Opening:
 
     def __init__(self, site: Site, folder: Path) -> None:
         self._connects: Mapping[str, ConnectModel] = {host.id: host.connect for host in site.hosts}
+        self._fallbacks = {host.id: host.fallback for host in site.hosts if host.fallback}
         self._folder = folder
         self._credentials = {
             name: Credential(
@@ -37,10 +42,14 @@ class Opening:
                 key=given.key or "",
                 passphrase=given.passphrase or "",
                 agent=given.agent,
+                certificate=given.certificate or "",
+                keytab=given.keytab or "",
+                ticket=given.ticket,
             )
             for name, given in site.credentials.items()
         }
         self._guard = CredentialGuard()
+        self._first_host = FirstHost()
         self._jumps = JumpPool(
             {
                 name: JumpHost(connect=connect, credential=self._credentials.get(connect.credential))
@@ -56,15 +65,31 @@ class Opening:
     def __exit__(self, *_: object) -> None:
         self._jumps.close()
 
-    def open(self, plan: EndpointPlan, facts: ConnectionFacts) -> Session:
+    def open(self, plan: EndpointPlan, facts: ConnectionFacts, fallback: bool = False) -> Session:
         """Raises TransportError; `facts` is filled in as far as the connection came."""
-        connect = self._connects[plan.endpoint]
-        name = connect.credential if isinstance(connect, ssh.Connect) else ""
+        connect = (self._fallbacks if fallback else self._connects)[plan.endpoint]
         return open_session(
             connect,
-            credential=self._credentials.get(name),
-            gate=self._guard.gate,
+            platform=plan.platform,
+            credential=self._credentials.get(getattr(connect, "credential", "")),
+            gate=self._gate(plan),
             jump=self._jumps,
             facts=facts,
             base=self._folder,
         )
+
+    def left(self, plan: EndpointPlan, answered: bool, error: ErrorClass | None) -> None:
+        """A machine is done, so that the others need not wait for it."""
+        self._first_host.leave(plan.endpoint, answered=answered, error=error)
+
+    def _gate(self, plan: EndpointPlan) -> LoginGate:
+        if plan.platform != "windows":
+            return self._guard.gate
+
+        @contextmanager
+        def gate(credential: Credential) -> Generator[None]:
+            self._first_host.enter(plan.endpoint)
+            with self._guard.gate(credential):
+                yield
+
+        return gate

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
-from checkup.collect.endpoint import Examined, Open, Surroundings, examine
+from checkup.collect.endpoint import Examined, Left, Open, Surroundings, examine
 from checkup.collect.events import Emit, EndpointFinished, EndpointStarted
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, Plan
@@ -75,10 +75,10 @@ class _Running:
     stopped: bool = False
 
     def opening(self, open_session: Open) -> Open:
-        def opened(plan: EndpointPlan, facts: ConnectionFacts) -> Session:
+        def opened(plan: EndpointPlan, facts: ConnectionFacts, fallback: bool = False) -> Session:
             if self.stopped:
                 raise _interrupted()
-            session = open_session(plan, facts)
+            session = open_session(plan, facts, fallback)
             with self.lock:
                 self.sessions.add(session)
             if self.stopped:
@@ -107,6 +107,7 @@ def collect(
     recorder: Recorder,
     clock: Callable[[], datetime],
     emit: Emit = lambda event: None,
+    left: Left = lambda plan, answered, error: None,
     parallel: int = 64,
     skip: frozenset[str] = frozenset(),
 ) -> Collected:
@@ -126,6 +127,7 @@ def collect(
             emit=emit,
             pinned=recorder.identity,
             sent=recorder.sent,
+            left=left,
         )
         finished = _start(endpoints, parallel, lambda one: _examined(one, around, recorder, running))
         return _gathered(len(endpoints), finished, running)

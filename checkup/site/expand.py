@@ -55,8 +55,9 @@ def _host(host: JSON, path: KeyPath, defaults: dict[str, JSON], origins: dict[Ke
     if not isinstance(host, dict):
         return host
     host = dict(host)
-    if "connect" in host:
-        host["connect"] = _connect(host, path, mapping(defaults.get("connect")), origins)
+    for key in ("connect", "fallback"):
+        if key in host:
+            host[key] = _connect(host, key, path, mapping(defaults.get("connect")), origins)
     if "touch" in defaults and "touch" not in host and host.get("role") != UNTOUCHED_ROLE:
         host["touch"] = defaults["touch"]
         origins[(*path, "touch")] = ("defaults", "touch")
@@ -64,9 +65,13 @@ def _host(host: JSON, path: KeyPath, defaults: dict[str, JSON], origins: dict[Ke
 
 
 def _connect(
-    host: dict[str, JSON], path: KeyPath, defaults: dict[str, JSON], origins: dict[KeyPath, KeyPath]
+    host: dict[str, JSON],
+    way: str,
+    path: KeyPath,
+    defaults: dict[str, JSON],
+    origins: dict[KeyPath, KeyPath],
 ) -> JSON:
-    written = host["connect"]
+    written = host[way]
     if not isinstance(written, (str, dict)):
         return written
     connect: dict[str, JSON] = {"transport": written} if isinstance(written, str) else written
@@ -78,7 +83,7 @@ def _connect(
         for key, value in defaults.items()
         if key not in connect and has_field(transport, key) and not _jumps_through_itself(key, value, host)
     }
-    origins |= {(*path, "connect", key): ("defaults", "connect", key) for key in inherited}
+    origins |= {(*path, way, key): ("defaults", "connect", key) for key in inherited}
     return {**connect, **inherited}
 
 

@@ -235,18 +235,25 @@ class Function(Model):
 
 
 class Credential(Model):
-    """An account on the client's machines: a key file, a password, or the keys of an agent."""
+    """An account on the client's machines: a key file, a password, or the keys of an agent; for
+    Windows also a client certificate (with its `key:`), a keytab, or `ticket: true`, the Kerberos
+    ticket of whoever runs the check-up."""
 
     user: Line
     key: KeyFile | None = None
+    certificate: KeyFile | None = None
+    keytab: KeyFile | None = None
     passphrase: Reference | None = None
     password: Reference | None = None
     agent: bool = False
+    ticket: bool = False
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Credential:
-        if not (self.key or self.password or self.agent):
-            raise refused("a user alone cannot log in", "add `key:`, `password:` or `agent: true`")
+        if not (self.key or self.password or self.agent or self.keytab or self.ticket):
+            raise refused("a user alone cannot log in", "add `key:`, `password:`, `agent: true`, `keytab:` or `ticket: true`")
+        if self.certificate and not self.key:
+            raise refused("a certificate without its private key", "add `key:`")
         if self.passphrase and not self.key:
             raise refused("a passphrase without a key", "add `key:`, or remove `passphrase:`")
         return self
@@ -293,14 +300,19 @@ def _touch_by_role(given: dict[str, Any]) -> Touch:
     return Touch.NEVER if given.get("role") == UNTOUCHED_ROLE else Touch.ANY
 
 
+def _platform_by_transport(given: dict[str, Any]) -> Literal["posix", "windows"]:
+    return "windows" if getattr(given.get("connect"), "transport", "") == "winrm" else "posix"
+
+
 class Host(Model):
     id: Name
     title: Line | None = None
     role: Name | None = None
     tags: tuple[Name, ...] = ()
-    platform: Literal["posix", "windows"] = "posix"
-    touch: Touch = Field(default_factory=_touch_by_role)
     connect: Connect
+    fallback: Connect | None = None  # tried where `connect` gives no shell
+    platform: Literal["posix", "windows"] = Field(default_factory=_platform_by_transport)
+    touch: Touch = Field(default_factory=_touch_by_role)
     identity: Line | None = None
     declare: Mapping[str, Declaration] = Field(default_factory=dict[str, Any])
     levels: Levels = Field(default_factory=dict[str, Any])
@@ -355,6 +367,7 @@ class Site(Model):
                 id=host.id,
                 kind="host",
                 endpoint=host.id,
+                platform=host.platform,
                 title=host.title or "",
                 role=host.role or "",
                 tags=host.tags,

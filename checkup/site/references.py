@@ -92,10 +92,11 @@ def _credentials(hosts: Hosts, credentials: dict[str, JSON]) -> Iterator[Complai
     # A name that is none may be a secret in the wrong place: no hint repeats it.
     known = [name for name in credentials if re.match(NAME_PATTERN, name)]
     for index, host in hosts.items():
-        connect = mapping(host.get("connect"))
-        if has_field(connect.get("transport"), "credential"):
-            path = ("hosts", index, "connect", "credential")
-            yield from _unknown(path, connect.get("credential"), known, "there is no such credential")
+        for way in ("connect", "fallback"):
+            connect = mapping(host.get(way))
+            if has_field(connect.get("transport"), "credential"):
+                path = ("hosts", index, way, "credential")
+                yield from _unknown(path, connect.get("credential"), known, "there is no such credential")
 
 
 def _jumps(hosts: Hosts) -> Iterator[Complaint]:

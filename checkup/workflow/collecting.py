@@ -150,6 +150,7 @@ def _collect(
                 recorder=_StoreRecorder(store, prepared.site, run_id, clock),
                 clock=clock,
                 emit=emit,
+                left=opening.left,
                 parallel=parallel,
                 skip=skip,
             )

@@ -11,7 +11,7 @@ ADT = {"adt": Function(frozenset({"srv"}), "register by hand")}
 
 
 def priority(impact: Impact, when: When = When.NOW, functions=ENTRY, function: str = ""):
-    return classify(impact, when, "srv", function, functions)
+    return classify(impact, when, ["srv"], function, functions)
 
 
 def test_only_all_four_tests_of_the_contract_make_a_p1():
@@ -48,11 +48,11 @@ def test_the_workaround_of_a_function_lowers_an_outage_to_p2():
 
 
 def test_a_machine_that_no_function_needs_is_a_p3():
-    assert classify(Impact.MAJOR, When.NOW, "spare", "", ENTRY).priority is Priority.P3
+    assert classify(Impact.MAJOR, When.NOW, ["spare"], "", ENTRY).priority is Priority.P3
 
 
 def test_without_declared_functions_the_application_as_a_whole_is_meant():
-    assert classify(Impact.MAJOR, When.NOW, "spare", "", {}).priority is Priority.P2
+    assert classify(Impact.MAJOR, When.NOW, ["spare"], "", {}).priority is Priority.P2
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,8 @@ def test_small_things_stay_small(impact: Impact, expected: Priority):
 
 def test_every_ranking_says_why():
     assert all(priority(i, w, f).because for i, w, f in product(Impact, When, (ENTRY, ADT, {})))
+
+
+def test_a_finding_of_the_whole_site_hits_what_its_machines_are_needed_for():
+    assert classify(Impact.MAJOR, When.NOW, ["", "srv"], "", ENTRY).priority is Priority.P2
+    assert classify(Impact.MAJOR, When.NOW, ["", "spare"], "", ENTRY).priority is Priority.P3

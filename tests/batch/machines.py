@@ -14,7 +14,8 @@ import pytest
 from checkup.api import Declared
 from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
-from checkup.batch.posix import PosixSection, assemble, token_of
+from checkup.batch.posix import assemble, token_of
+from checkup.batch.section import BatchSection
 
 TOOLS = (
     *(
@@ -73,7 +74,7 @@ class Machine:
 
     folder: Path
 
-    def run(self, *sections: PosixSection, cwd: Path | None = None) -> Answer:
+    def run(self, *sections: BatchSection, cwd: Path | None = None) -> Answer:
         script = assemble(sections, site="cedar-ridge", endpoint="srv-db")
         done = subprocess.run(
             [self.folder / "sh"],
@@ -101,7 +102,7 @@ def applets(busybox: str) -> Collection[str]:
     return subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
 
 
-def section(script: str, name: str = "facts", timeout_s: int = 20, **parameters: Declared) -> PosixSection:
-    return PosixSection(
+def section(script: str, name: str = "facts", timeout_s: int = 20, **parameters: Declared) -> BatchSection:
+    return BatchSection(
         target="srv-db", name=name, version=1, script=script, timeout_s=timeout_s, parameters=parameters
     )

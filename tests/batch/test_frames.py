@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -273,3 +274,20 @@ def test_the_checksum_of_the_standards_own_example() -> None:
 def test_a_frame_that_no_header_can_carry_is_refused(bad: Frame) -> None:
     with pytest.raises(ValueError, match="header"):
         encode_frame(bad, TOKEN)
+
+
+def test_a_sha1_check_sum_is_checked_like_the_posix_one():
+    digest = hashlib.sha1(b"eA==").hexdigest()
+    hello = encode_frame(Frame(kind="HELLO", payload=b"site=s\n"), TOKEN)
+    head = f"#CHECKUP {TOKEN} SECTION target=t section=s version=1 status=ok ms=1 encoding=b64 bytes=4 "
+    good = hello + f"{head}cksum=sha1:{digest} reason=\neA==\n".encode()
+    assert [frame.payload for frame in FrameReader(TOKEN).feed(good)] == [b"site=s\n", b"x"]
+    bad = FrameReader(TOKEN).feed(good.replace(b"eA==", b"eQ=="))
+    assert bad[1].status is Quality.BAD_OUTPUT and "checksum" in bad[1].reason
+
+
+def test_an_end_may_tell_the_time():
+    reader = FrameReader(TOKEN)
+    reader.feed(encode_frame(Frame(kind="HELLO", payload=b"site=s\n"), TOKEN))
+    reader.feed(encode_frame(Frame(kind="END", payload=b"frames=1\nutc=1.5\n"), TOKEN))
+    assert reader.ended

@@ -10,7 +10,8 @@ from machines import section
 from tree_sitter import Language, Node, Parser
 
 from checkup.api import Declared
-from checkup.batch.posix import PosixSection, assemble, batch_of, script_text, token_of
+from checkup.batch.posix import assemble, batch_of, script_text, token_of
+from checkup.batch.section import BatchSection
 
 # Everything that the prologue may start. A longer list is a decision, not an oversight.
 PROGRAMS = {
@@ -25,7 +26,7 @@ BUILTINS = {
 KEYWORDS = {b"if", b"then", b"elif", b"else", b"fi", b"for", b"while", b"do", b"done"}
 
 
-def batch(*sections: PosixSection) -> bytes:
+def batch(*sections: BatchSection) -> bytes:
     return assemble(sections, site="cedar-ridge", endpoint="srv-db")
 
 
@@ -105,7 +106,7 @@ def test_the_token_of_another_script_is_refused() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_sent_is_refused_by_name(refused: PosixSection, why: str) -> None:
+def test_what_cannot_be_sent_is_refused_by_name(refused: BatchSection, why: str) -> None:
     with pytest.raises(ValueError, match=why) as error:
         batch(refused)
     assert repr(refused.name) in str(error.value)
@@ -115,7 +116,7 @@ def test_what_cannot_be_sent_is_refused_by_name(refused: PosixSection, why: str)
 def test_a_parameter_has_the_name_of_a_variable(name: str) -> None:
     parameters: dict[str, Declared] = {name: 1}
     with pytest.raises(ValueError, match="letters"):
-        batch(PosixSection(target="t", name="n", version=1, script="", timeout_s=1, parameters=parameters))
+        batch(BatchSection(target="t", name="n", version=1, script="", timeout_s=1, parameters=parameters))
 
 
 def test_a_site_that_is_no_identifier_is_refused() -> None:

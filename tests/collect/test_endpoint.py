@@ -73,7 +73,7 @@ def run(
     pin: str | None = None,
     **more: Any,
 ):
-    def open_session(plan: EndpointPlan, facts: ConnectionFacts) -> Any:
+    def open_session(plan: EndpointPlan, facts: ConnectionFacts, fallback: bool = False) -> Any:
         if isinstance(session, TransportError):
             raise session
         facts.reached = True

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 import probes
-from checkup.api import Quality, Section, Shell
+from checkup.api import PowerShell, Quality, Section, Shell, Wmi
+from checkup.batch import powershell
 from checkup.batch.frames import FrameReader
-from checkup.batch.posix import PosixSection, assemble, token_of
+from checkup.batch.posix import assemble, token_of
+from checkup.batch.powershell import query_fragment
+from checkup.batch.section import BatchSection
 from checkup.testing.package import contents
+from checkup.testing.powershell_code import parse
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"], "sh": ["sh"]}
 SECTIONS = [one for one in contents(probes).sections if "posix" in one.collect]
@@ -25,6 +29,9 @@ DECLARED = {
     "administrators": "admin",
     "since": "0",
 }
+
+# Some ten sends of 60 kB each: a slow line still carries it in seconds.
+MOST_BATCH_BYTES = 600_000
 
 UNEXPECTED = {Quality.BAD_OUTPUT, Quality.TIMEOUT, Quality.UNREACHABLE}
 
@@ -60,7 +67,7 @@ def test_fragment_runs(section: Section[Any], shell: str) -> None:
 
 def test_all_fragments_run_in_one_batch() -> None:
     parts = [
-        PosixSection(
+        BatchSection(
             target="this",
             name=section.name,
             version=section.version,
@@ -79,6 +86,24 @@ def test_all_fragments_run_in_one_batch() -> None:
     assert set(frames) == {section.name for section in SECTIONS}
     bad = [f"{f.section}: {f.status}: {f.reason}" for f in frames.values() if f.status in UNEXPECTED]
     assert bad == []
+
+
+def test_all_windows_fragments_make_one_script_that_parses() -> None:
+    parts = [
+        BatchSection(
+            target="this",
+            name=section.name,
+            version=section.version,
+            script=query_fragment(one.queries) if isinstance(one, Wmi) else one.script,
+            timeout_s=one.timeout_s,
+            parameters={name: tuple(DECLARED.get(name, "").splitlines()) for name in section.parameters},
+        )
+        for section in contents(probes).sections
+        if isinstance(one := section.collect.get("windows"), Wmi | PowerShell)
+    ]
+    script = powershell.assemble(parts, site="here", endpoint="this").decode("ascii")
+    assert [node.line for node in parse(script).walk() if node.broken] == []
+    assert len(script) < MOST_BATCH_BYTES
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
