@@ -43,7 +43,10 @@ def open_session(
     shell = None if sys.platform == "win32" else shutil.which("sh")
     if shell is None:
         facts.error = ErrorClass.UNSUPPORTED
-        facts.detail = "this station has no POSIX shell; only what psutil can read was looked at"
+        facts.detail = (
+            "this station has no POSIX shell, so only what psutil can read was looked at; for the rest reach "
+            "it by winrm, or run its script with `checkup bundle`"
+        )
         raise TransportError(facts.error, facts.detail)
     facts.address, facts.reached = "this station", True
     return LocalSession(shell, facts, deadlines or Deadlines())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from checkup.api import JSON, ErrorClass
+from checkup.api import JSON, ErrorClass, WmiQuery
 
 # A batch that says more than this is not one of ours, or its machine means harm.
 OUTPUT_LIMIT = 64 * 1024**2
@@ -31,7 +31,9 @@ class Credential:
 
     With `key`, that key file and no other is offered, opened with `passphrase` where it needs one.
     With `agent`, the keys of the SSH agent are; with both, only the one key of the agent whose
-    public half lies beside `key`.
+    public half lies beside `key`. `certificate` is the client certificate (a PEM file) that belongs
+    to `key`. With `keytab`, a Kerberos ticket for `user` is had by that file; with `ticket`, the
+    tickets that this station holds already are used.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Credential:
     key: str = ""
     passphrase: str = field(default="", repr=False)
     agent: bool = False
+    certificate: str = ""
+    keytab: str = ""
+    ticket: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +89,8 @@ class ConnectionFacts:
     detail: str = ""
     round_trip_s: float | None = None
     server: str = ""
-    host_key: str = ""  # fingerprint, "SHA256:..."
-    host_key_check: str = ""  # "pinned", "known_hosts", "ignored" or ""
+    host_key: str = ""  # fingerprint, "SHA256:...", of the host key or the TLS certificate
+    host_key_check: str = ""  # "pinned", "known_hosts", "ca", "ignored" or ""
     offers_only_obsolete: bool = False
     algorithms: str = ""
     jump: str = ""
@@ -118,4 +123,17 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Close the connection; may be called from another thread, twice, at any moment."""
+        ...
+
+
+@runtime_checkable
+class QuerySession(Protocol):
+    """A session that can also ask management classes one by one, without a shell."""
+
+    def query(self, query: WmiQuery, timeout_s: float) -> list[dict[str, JSON]]:
+        """The rows: a text, None or a list of texts for each property; dates are CIM texts.
+
+        Raises TransportError: unsupported where there is no such class or namespace, denied where
+        the account may not read it, otherwise as `stream`.
+        """
         ...

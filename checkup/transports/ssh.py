@@ -54,6 +54,7 @@ class Connect(ConnectModel):
 def open_session(
     connect: Connect,
     *,
+    platform: str = "posix",
     credential: Credential | None,
     gate: LoginGate = open_gate,
     deadlines: Deadlines | None = None,
@@ -62,12 +63,13 @@ def open_session(
 ) -> Session:
     """Connect, check the host key, log in; may be called from many threads at once.
 
-    `gate` is entered around the offer to log in and nothing else, with the credential it is about.
-    `jump` knows the jump hosts by name. `facts` is filled in as far as the connection came, also
-    when this raises TransportError.
+    `platform` says which shell runs the batches: sh, or PowerShell for "windows". `gate` is entered
+    around the offer to log in and nothing else, with the credential it is about. `jump` knows the jump
+    hosts by name. `facts` is filled in as far as the connection came, also when this raises
+    TransportError.
     """
     from checkup.transports.ssh_link import open_link
-    from checkup.transports.ssh_session import SshSession
+    from checkup.transports.ssh_session import POSIX, WINDOWS, SshSession
 
     deadlines = deadlines or Deadlines()
     facts = facts or ConnectionFacts(transport="ssh")
@@ -76,4 +78,4 @@ def open_session(
     except TransportError as error:
         facts.error, facts.detail = error.error, error.detail
         raise
-    return SshSession(link, facts, deadlines)
+    return SshSession(link, facts, deadlines, WINDOWS if platform == "windows" else POSIX)

@@ -1,23 +1,40 @@
-"""One batch over a logged-in connection: a shell of the machine, our script on its standard input."""
+"""One batch over a logged-in connection: a shell of the machine, our script on its standard input.
+
+On Windows that shell is PowerShell, whatever shell the account has; see `batch.powershell`.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from paramiko import Channel, ChannelException, Message, SSHException
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from checkup.api import ErrorClass
+from checkup.batch.powershell import SSH_COMMAND, SSH_FIRST_LINE
 from checkup.clean import clean_line
+from checkup.transports.powershell import Complaints
 from checkup.transports.session import OUTPUT_LIMIT, ConnectionFacts, Deadlines, TransportError
 from checkup.transports.ssh_link import Link
 from checkup.transports.wire import TooMuch
 
+
+@dataclass(frozen=True)
+class Shell:
+    """The whole command line, and what its standard input begins with before the script."""
+
+    command: str
+    opening: bytes
+    windows: bool = False
+
+
 # A bare word: whatever the account's login shell is, sh or csh or fish, restricted or not, it can
-# start another program of the path. It is the whole command line; the script is not part of it.
-COMMAND = "sh"
+# start another program of the path. The script is not part of it.
+POSIX = Shell("sh", b"")
+WINDOWS = Shell(SSH_COMMAND, SSH_FIRST_LINE, windows=True)
 
 CHUNK = 1024**2
 POLL_S = 0.25  # how soon an interrupt is noticed
@@ -32,11 +49,15 @@ ALLOWANCE = OUTPUT_LIMIT * 2
 class SshSession:
     """See `Session`. `stderr` keeps the end of what the shell complained about, as it came."""
 
-    def __init__(self, link: Link, facts: ConnectionFacts, deadlines: Deadlines) -> None:
+    def __init__(
+        self, link: Link, facts: ConnectionFacts, deadlines: Deadlines, shell: Shell = POSIX
+    ) -> None:
         self.facts = facts
         self.stderr = b""
         self._link = link
         self._deadlines = deadlines
+        self._shell = shell
+        self._complaints = Complaints()
         self._interrupted = threading.Event()
 
     def stream(self, script: bytes) -> Iterator[bytes]:
@@ -52,6 +73,7 @@ class SshSession:
 
     def _run(self, script: bytes, interrupted: threading.Event) -> Iterator[bytes]:
         self.stderr = b""
+        self._complaints = Complaints()
         self._link.wire.allow(ALLOWANCE)
         channel = self._channel()
         try:
@@ -86,8 +108,8 @@ class SshSession:
         with self._link.closed_after(limit_s) as expired:
             try:
                 channel.settimeout(limit_s)
-                channel.exec_command(COMMAND)
-                channel.sendall(script)
+                channel.exec_command(self._shell.command)
+                channel.sendall(self._shell.opening + script)
                 channel.shutdown_write()
             except TimeoutError:
                 raise self._not_started(limit_s) from None
@@ -140,11 +162,14 @@ class SshSession:
                     ErrorClass.BAD_OUTPUT,
                     f"{self._link.where} sent more than {OUTPUT_LIMIT // 1024**2} MB and was cut off",
                 )
+            self._complaints.keep(chunk, b"")
             yield chunk
 
     def _keep_stderr(self, channel: Channel) -> None:
         while channel.recv_stderr_ready():
-            self.stderr = (self.stderr + channel.recv_stderr(CHUNK))[-STDERR_KEPT:]
+            said = channel.recv_stderr(CHUNK)
+            self._complaints.keep(b"", said)
+            self.stderr = (self.stderr + said)[-STDERR_KEPT:]
 
     def _check_ending(self, channel: Channel, received: int, interrupted: threading.Event) -> None:
         """A plain end of the stream is what a cut line looks like too: only an exit status tells."""
@@ -154,7 +179,11 @@ class SshSession:
         status = channel.exit_status
         if status == -1:
             raise self._dropped("before the batch had ended")
-        if status and not received:
+        if self._shell.windows:
+            refusal = self._complaints.refusal(self._link.where, status)
+            if refusal is not None:
+                raise refusal
+        elif status and not received:
             complaint = clean_line(self.stderr.decode("utf-8", "replace"), 150)
             raise TransportError(
                 ErrorClass.UNSUPPORTED,
