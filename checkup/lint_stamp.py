@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from checkup.api import Collector, Psutil, Section, Shell
+from checkup.api import Collector, PowerShell, Psutil, Section, Shell, Wmi, WmiQuery
 
 STAMP_FILE = "lint-stamp.json"
 
@@ -33,8 +33,10 @@ def collector_digest(section: Section[Any]) -> str:
 
 def _text(collector: Collector) -> str | None:
     match collector:
-        case Shell():
+        case Shell() | PowerShell():
             return collector.script
+        case Wmi():
+            return "\n".join(_query_text(query) for query in collector.queries)
         case Psutil():
             try:
                 return inspect.getsource(collector.read)
@@ -42,6 +44,10 @@ def _text(collector: Collector) -> str | None:
                 return None
         case _:
             return ""
+
+
+def _query_text(query: WmiQuery) -> str:
+    return f"{query.namespace}: {query.wql}{' (optional)' if query.optional else ''}"
 
 
 def read_stamp(text: str) -> Mapping[str, str]:

@@ -10,9 +10,12 @@
      "expect": [{"outcome": "finding", "item": "/", "message": "full", "impact": "major", "when": "now",
                  "evidence": {"used": 0.95}}]}
 
-Text may be given as a list of lines. `source`, `version` and `quality` may be left out (posix, 1, ok), and
-so may `collected_at` (it is `now`). At site scope `targets` holds `sections` and `target` by target id.
-Everything in `expect` is compared as far as it is given; results that it does not name are a difference.
+Text of a shell may be given as a list of lines; raw data of Windows (sources `windows` and `cim`) is an
+object. `source`, `version` and `quality` may be left out (posix, 1, ok), and so may `collected_at` (it is
+`now`). At site scope `targets` holds `sections` and `target` by target id. `"windows": "7"` beside `sections`
+says which Windows the raw data is of, one of OLD_WINDOWS or NEW_WINDOWS: every section with a collector for
+Windows needs a sample of each. Everything in `expect` is compared as far as it is given; results that it does
+not name are a difference.
 """
 
 from __future__ import annotations
@@ -23,10 +26,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-from checkup.api import JSON, ErrorClass, Impact, Point, Quality, Target, When
+from checkup.api import JSON, ErrorClass, Impact, Point, Quality, Source, Target, When
 from checkup.assessment import ItemResult, Outcome
+
+# Before and since Windows 10: other classes, other properties, PowerShell 2.0 or 5.1.
+OLD_WINDOWS = frozenset({"7", "2008r2", "8.1", "2012r2"})
+NEW_WINDOWS = frozenset({"10", "11", "2016", "2019", "2022", "2025"})
+WINDOWS_SOURCES = ("windows", "cim")
 
 
 class SampleError(ValueError):
@@ -48,6 +56,7 @@ class SampleTarget:
     target: Target
     sections: Mapping[str, SampleSection]
     previous: Mapping[str, SampleSection] = field(default_factory=dict[str, SampleSection])
+    windows: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +96,7 @@ class Sample:
 
 KEYS = frozenset(
     {"about", "sections", "target", "targets", "levels", "now", "collected_at", "previous_at", "history"}
-    | {"previous", "expect"}
+    | {"previous", "expect", "windows"}
 )
 
 
@@ -134,10 +143,17 @@ def _target(name: str, data: Mapping[str, Any]) -> SampleTarget:
     described = dict(data.get("target", {}))
     declare = {key: _declared(value) for key, value in described.pop("declare", {}).items()}
     tags = tuple(described.pop("tags", ()))
+    sections = {key: _section(key, one) for key, one in data.get("sections", {}).items()}
+    windows = str(data.get("windows", ""))
+    if windows and windows not in OLD_WINDOWS | NEW_WINDOWS:
+        raise ValueError(f"windows: {windows} is none of {', '.join(sorted(OLD_WINDOWS | NEW_WINDOWS))}")
+    if windows or any(one.source in WINDOWS_SOURCES for one in sections.values()):
+        described.setdefault("platform", "windows")
     return SampleTarget(
         target=Target(id=described.pop("id", name or "srv-1"), declare=declare, tags=tags, **described),
-        sections={key: _section(one) for key, one in data.get("sections", {}).items()},
-        previous={key: _section(one) for key, one in data.get("previous", {}).items()},
+        sections=sections,
+        previous={key: _section(key, one) for key, one in data.get("previous", {}).items()},
+        windows=windows,
     )
 
 
@@ -145,14 +161,21 @@ def _declared(value: Any) -> int | str | tuple[str, ...]:
     return tuple(str(one) for one in cast(list[object], value)) if isinstance(value, list) else value
 
 
-def _section(data: Mapping[str, Any]) -> SampleSection:
+def _section(name: str, data: Mapping[str, Any]) -> SampleSection:
     given = dict(data)
-    raw = given.pop("raw", None)
-    if given.get("source", "posix") == "posix" and isinstance(raw, list):
+    raw: Any = given.pop("raw", None)
+    source = given.get("source", "posix")
+    if source not in get_args(Source):
+        raise ValueError(f"{name}: source {source} is none of {', '.join(get_args(Source))}")
+    if source in WINDOWS_SOURCES and not isinstance(raw, dict | None):
+        raise ValueError(f"{name}: raw data of {source} is an object, not {type(cast(object, raw)).__name__}")
+    if source == "posix" and isinstance(raw, list):
         raw = "".join(f"{line}\n" for line in cast(list[str], raw))
     quality = Quality(given.pop("quality", "ok"))
     error = given.pop("error", None)
-    return SampleSection(raw=raw, quality=quality, error=ErrorClass(error) if error else None, **given)
+    return SampleSection(
+        raw=cast(JSON, raw), quality=quality, error=ErrorClass(error) if error else None, **given
+    )
 
 
 def _expected(data: Mapping[str, Any]) -> Expected:

@@ -9,9 +9,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from checkup.api import Psutil, Section, Shell
+from checkup.api import PowerShell, Psutil, Section, Shell, Wmi
 from checkup.lint_stamp import collector_digest
+from checkup.testing import powershell_lint
 from checkup.testing.posix_lint import problems
+from checkup.testing.wmi_lint import wmi_problems
 
 # What a function for the local machine may call beside psutil: to make plain data of what psutil said.
 PLAIN_CALLS = frozenset(
@@ -24,12 +26,19 @@ def section_problems(section: Section[Any]) -> list[str]:
     """What in the collectors of this section might change something; empty when they only read."""
     found: list[str] = []
     for source, collector in section.collect.items():
+        where = f"{section.name} ({source})"
         match collector:
             case Shell():
-                found += [f"{section.name} ({source}): {problem}" for problem in problems(collector.script)]
+                found += [f"{where}: {problem}" for problem in problems(collector.script)]
+            case PowerShell():
+                found += powershell_lint.problems(
+                    collector.script, where=where, parameters=frozenset(section.parameters)
+                )
+            case Wmi():
+                found += [f"{where}: {problem}" for problem in wmi_problems(collector)]
             case Psutil():
                 code = textwrap.dedent(inspect.getsource(collector.read))
-                found += [f"{section.name} ({source}): {problem}" for problem in psutil_problems(code)]
+                found += [f"{where}: {problem}" for problem in psutil_problems(code)]
             case _:
                 pass
     return found

@@ -11,11 +11,18 @@ import probes
 from checkup.api import Section
 from checkup.catalogue import Entry
 from checkup.lint_stamp import STAMP_FILE, read_stamp
-from checkup.testing.contract import parse_problems, problems, recorded_texts, samples_without_probe
+from checkup.testing.contract import problems, samples_without_probe
+from checkup.testing.hostile_raw import parse_problems, recorded_raw
 from checkup.testing.package import contents
+from checkup.testing.powershell_lint import prologue_problems
 from checkup.testing.running import run_sample
 from checkup.testing.samples import sample_paths
 from checkup.testing.stamp import section_problems, stamp
+from checkup.testing.windows_contract import (
+    windows_problems,
+    windows_sample_problems,
+    without_shell_problems,
+)
 
 SAMPLES = Path(__file__).parent
 CONTENTS = contents(probes)
@@ -37,13 +44,27 @@ def test_contract(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
-def test_parser_survives_hostile_text(section: Section[Any]) -> None:
-    assert parse_problems(section, recorded_texts(section, SAMPLES)) == []
+def test_parser_survives_hostile_data(section: Section[Any]) -> None:
+    assert parse_problems(section, recorded_raw(section, SAMPLES)) == []
+
+
+@pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
+def test_windows_collectors_are_documented_and_recorded(section: Section[Any]) -> None:
+    assert windows_problems(section) + windows_sample_problems(section, SAMPLES) == []
+
+
+@pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
+def test_rows_say_the_same_with_and_without_a_shell(section: Section[Any]) -> None:
+    assert without_shell_problems(section, SAMPLES) == []
 
 
 @pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
 def test_collectors_only_read(section: Section[Any]) -> None:
     assert section_problems(section) == []
+
+
+def test_the_prologue_of_windows_batches_only_reads() -> None:
+    assert prologue_problems() == []
 
 
 def test_every_section_has_the_lint_stamp() -> None:

@@ -38,6 +38,14 @@ def test_a_sample_reads_with_its_defaults(tmp_path: Path) -> None:
     assert sample.collected_at == sample.now == datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
+def test_a_sample_of_windows_has_its_platform(tmp_path: Path) -> None:
+    raw = {"Win32_LogicalDisk": [{"Size": 1}]}
+    (one,) = load(
+        write(tmp_path, windows="2008r2", sections={"volumes": {"source": "windows", "raw": raw}})
+    ).targets
+    assert (one.windows, one.target.platform, one.sections["volumes"].raw) == ("2008r2", "windows", raw)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -48,6 +56,10 @@ def test_a_sample_reads_with_its_defaults(tmp_path: Path) -> None:
         {"sections": {"volumes": {"quality": "good"}}},
         {"sections": {"volumes": {"rwa": "x"}}},
         {"target": {"name": "x"}},
+        {"windows": "XP"},
+        {"sections": {"volumes": {"source": "dos"}}},
+        {"sections": {"volumes": {"source": "windows", "raw": ["a line"]}}},
+        {"sections": {"volumes": {"source": "cim", "raw": "a line"}}},
     ],
 )
 def test_what_is_wrong_in_a_sample_is_said_with_its_file(tmp_path: Path, changes: dict[str, object]) -> None:
