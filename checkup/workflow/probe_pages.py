@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from checkup.api import Connection, Psutil, Shell
+from checkup.api import Connection, PowerShell, Psutil, Shell, Wmi
 from checkup.catalogue import Catalogue, Entry
 
 
@@ -55,8 +55,20 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
                     case Shell(script, timeout_s):
                         yield f"\n`{section.name}` on {source}, at most {timeout_s} s:\n"
                         yield f"```sh\n{script.strip()}\n```"
+                    case PowerShell(script, timeout_s):
+                        yield f"\n`{section.name}` on {source}, {_paid(collector)}:\n"
+                        yield f"```powershell\n{script.strip()}\n```"
+                    case Wmi(queries):
+                        yield f"\n`{section.name}` on {source}, {_paid(collector)}:\n"
+                        asked = "\n".join(f"{query.namespace}: {query.wql}" for query in queries)
+                        yield f"```sql\n{asked}\n```"
                     case Psutil(read):
                         function = f"{read.__module__}.{read.__qualname__}"
                         yield f"\n`{section.name}` on this machine: psutil, by {function}"
                     case Connection():
                         yield f"\n`{section.name}`: the connection's own facts; nothing is run for it"
+
+
+def _paid(collector: PowerShell | Wmi) -> str:
+    rights = collector.rights.replace("-", " ")
+    return f"at most {collector.timeout_s} s, as {rights}, cost {collector.cost}"

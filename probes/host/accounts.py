@@ -16,21 +16,27 @@ from checkup.api import (
     Number,
     Parameter,
     Passed,
+    PowerShell,
     Probe,
     Result,
     Section,
     Shell,
     Text,
 )
+from probes.windows.rows import rows, text, texts
 
 
 @dataclass(frozen=True, slots=True)
 class Administrators:
-    """`roots` have user id 0; `members` belong to a group of administrators; `declared` are agreed."""
+    """`roots` have user id 0; `members` belong to a group of administrators; `declared` are agreed.
+
+    On Windows the only root is the account with the relative id 500, whatever it is called.
+    """
 
     roots: tuple[str, ...]
     members: tuple[str, ...]
     declared: tuple[str, ...]
+    builtin: str = "root"
 
 
 # getent also sees accounts of a directory; only administrators' names leave the machine.
@@ -46,7 +52,62 @@ exit 0
 """
 
 
+# The group is S-1-5-32-544, whatever its name. Asked for the members of this one group, Windows does not
+# walk through the domain. Members that it cannot resolve any more (and the roles of a cloud directory,
+# S-1-12-1-...) are not listed.
+WINDOWS = """
+$product = [string] (RegistryValue 'HKLM:\\SYSTEM\\CurrentControlSet\\Control\\ProductOptions' 'ProductType')
+if ($product -eq 'LanmanNT') {
+  Unsupported 'a domain controller has no administrators of its own, only those of the domain'
+}
+$sid = New-Object System.Security.Principal.SecurityIdentifier('S-1-5-32-544')
+$name = $sid.Translate([System.Security.Principal.NTAccount]).Value
+$name = $name.Substring($name.IndexOf('\\') + 1)
+$machine = [System.Environment]::MachineName
+$quote = [string] [char] 39
+$group = 'Win32_Group.Domain=' + $quote + $machine + $quote + ',Name=' + $quote + $name + $quote
+$where = 'GroupComponent="' + $group + '"'
+$properties = 'GroupComponent', 'PartComponent'
+$members = Wmi -Class 'Win32_GroupUser' -Properties $properties -Where $where
+$accounts = Wmi -Class 'Win32_UserAccount' -Properties 'Name', 'SID' -Where 'LocalAccount=TRUE'
+@{
+  'machine' = $machine
+  'members' = $members
+  'accounts' = $accounts
+  'declared' = @($P.administrators)
+}
+"""
+BUILT_IN = re.compile(r"S-1-5-21-.*-500")  # MS-DTYP, section 2.4.2.4: the relative id of the administrator
+MEMBER = re.compile(r'Win32_\w+\.Domain="([^"]*)",Name="([^"]*)"', re.A)
+
+
 def parse(raw: JSON, source: str, version: int) -> Administrators:
+    return _windows_group(raw) if source == "windows" else _posix_groups(raw)
+
+
+def _windows_group(raw: JSON) -> Administrators:
+    """An account of the machine by its name alone, one of a domain as DOMAIN\\name."""
+    if not isinstance(raw, dict):
+        raise ValueError("not a list of members")
+    machine = text(raw["machine"]).lower()
+    builtin = next(
+        (text(row["Name"]) for row in rows(raw, "accounts") if BUILT_IN.fullmatch(text(row["SID"]))), ""
+    )
+    members: set[str] = set()
+    for row in rows(raw, "members"):
+        found = MEMBER.search(text(row["PartComponent"]))
+        if found is None:
+            raise ValueError("a member without a name")
+        domain, name = found.groups()
+        members.add(name if domain.lower() == machine else f"{domain}\\{name}")
+    if builtin not in members:
+        raise ValueError(
+            "the built-in administrator, who cannot be taken out of the group, is not in the list"
+        )
+    return Administrators((builtin,), tuple(sorted(members)), texts(raw["declared"]), builtin)
+
+
+def _posix_groups(raw: JSON) -> Administrators:
     found = re.findall(r"^(root|member|declared) ?(.*)$", str(raw), re.M)
     if not any(kind == "declared" for kind, _ in found):
         raise ValueError("the list has no end")
@@ -60,7 +121,7 @@ def parse(raw: JSON, source: str, version: int) -> Administrators:
 administrators = Section(
     name="administrators",
     facts=Administrators,
-    collect={"posix": Shell(POSIX)},
+    collect={"posix": Shell(POSIX), "windows": PowerShell(WINDOWS, timeout_s=40, cost="medium")},
     parse=parse,
     parameters={"administrators": Parameter("texts", (), "accounts that may administer this machine")},
     privacy="names of administrators' accounts",
@@ -69,23 +130,24 @@ administrators = Section(
 
 @dataclass(frozen=True, slots=True)
 class AdministratorLevels:
-    most: int = 5  # administrators beside root, where none are declared
+    most: int = 5  # administrators beside the built-in one, where none are declared
 
 
 def check(facts: Administrators, levels: AdministratorLevels, ctx: Context) -> Iterator[Result]:
-    members = [name for name in facts.members if name != "root"]
+    members = [name for name in facts.members if name != facts.builtin]
+    declared = _agreed(facts)
     yield Metric(name="administrators", value=Number(len(members)))
     if not facts.roots:
         yield NotChecked(reason="the list of accounts has no root")
         return
     bad = False
     for name in facts.roots:
-        if name != "root" and name not in facts.declared:
+        if name != facts.builtin and name not in declared:
             bad = True
             yield Finding(impact=Impact.LIMITED, message="second_root", item=name)
     if facts.declared:
         for name in members:
-            if name not in facts.declared:
+            if _key(facts, name) not in declared:
                 bad = True
                 yield Finding(impact=Impact.LIMITED, message="undeclared", item=name)
     elif len(members) > levels.most:
@@ -97,7 +159,16 @@ def check(facts: Administrators, levels: AdministratorLevels, ctx: Context) -> I
             value=Number(len(members)),
         )
     if not bad:
-        yield Passed(evidence={"administrators": Text(", ".join(members) or "root only")})
+        yield Passed(evidence={"administrators": Text(", ".join(members) or f"{facts.builtin} only")})
+
+
+def _agreed(facts: Administrators) -> set[str]:
+    return {_key(facts, name) for name in facts.declared}
+
+
+def _key(facts: Administrators, name: str) -> str:
+    """Windows compares names without regard to case."""
+    return name if facts.builtin == "root" else name.lower()
 
 
 root_users = Probe(
@@ -107,11 +178,12 @@ root_users = Probe(
     levels=AdministratorLevels(),
     messages={
         "second_root": "Account {item} has all rights of root under another name.",
-        "undeclared": "Account {item} may administer the machine, but is not among those agreed.",
+        "undeclared": "{item} may administer the machine, but is not among those agreed.",
         "many": "{administrators} accounts may administer the machine.",
     },
     why="Each account with all rights is a way to all data; forgotten ones are used by strangers.",
     remedy="Take the rights from accounts that no longer need them; record the others in the site file.",
-    verify="`getent group sudo wheel` and `getent passwd 0` show only agreed accounts.",
+    verify="`getent group sudo wheel` and `getent passwd 0`, on Windows the group with the SID S-1-5-32-544 "
+    "in `lusrmgr.msc`, show only agreed accounts.",
     references=("domain: security.vendor-access",),
 )

@@ -19,45 +19,57 @@ from checkup.api import (
     NotChecked,
     Number,
     Passed,
+    PowerShell,
     Probe,
     Result,
     Section,
     Shell,
     Step,
+    Value,
     When,
     Worse,
     judge,
 )
 from probes.host.system import OperatingSystem
+from probes.windows.rows import Row, instant, number, rows, text
 
 
 @dataclass(frozen=True, slots=True)
 class UptimeLevels:
     long_days: int = 180  # longer than two cycles of updates: the running kernel lacks their fixes
+    windows_days: int = 30  # Windows updates monthly, and each needs a restart (workstation.reboot-pending)
 
 
 def check_uptime(facts: OperatingSystem, levels: UptimeLevels, ctx: Context) -> Iterator[Result]:
     if facts.uptime_s is None:
         yield NotChecked(reason="the machine does not tell how long it has run")
         return
+    windows = facts.distribution.startswith("windows")
+    days = levels.windows_days if windows else levels.long_days
+    pending = windows and facts.restart_required is True
     yield from judge(
         "uptime",
         Duration(facts.uptime_s),
-        (Step(levels.long_days * 86400, Impact.LIMITED, When.LATER),),
+        (Step(days * 86400, Impact.LIMITED, When.BEFORE_NEXT_VISIT if pending else When.LATER),),
         worse=Worse.HIGHER,
-        message="long",
+        message="pending" if pending else "long",
     )
 
 
 uptime = Probe(
     id="host.uptime",
-    title="The machine was restarted within the last half year",
+    title="The machine was restarted recently enough",
     check=check_uptime,
     levels=UptimeLevels(),
-    messages={"long": "The machine has run for {uptime} without a restart."},
+    messages={
+        "long": "The machine has run for {uptime} without a restart.",
+        "pending": "The machine has run for {uptime} without a restart, and one is outstanding.",
+    },
     why="A machine that never restarts runs an old kernel, and nobody knows whether it would start again.",
-    remedy="Plan a restart in the next quiet window, with someone at hand who can reach the machine.",
-    verify="`uptime` shows a recent start, and all services are back.",
+    remedy="Plan a restart in the next quiet window, with someone at hand who can reach the machine. On "
+    "Windows choose Restart: shutting down may keep the old system (fast startup).",
+    verify="`uptime`, on Windows the task manager (Performance), shows a recent start; all services "
+    "are back.",
     references=("domain: workstation.reboot-pending",),
 )
 
@@ -73,14 +85,21 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Boots:
-    """The machine's own record of starts and shutdowns, oldest first."""
+    """The machine's own record of starts and shutdowns, oldest first.
+
+    `unexpected`: Windows itself says which starts followed no shutdown; `crashes` are those of them that
+    a crash of Windows caused. None where the record has to be read for it."""
 
     records: tuple[Record, ...]
     begins_at: datetime | None
+    unexpected: tuple[datetime, ...] | None = None
+    crashes: tuple[datetime, ...] = ()
 
     @property
     def unclean(self) -> tuple[datetime, ...]:
         """Starts that follow a start without a shutdown between them."""
+        if self.unexpected is not None:
+            return self.unexpected
         return tuple(b.at for a, b in pairwise(self.records) if (a.kind, b.kind) == ("boot", "boot"))
 
 
@@ -96,7 +115,51 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 MOMENT = r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}):(\d{2}):(\d{2}) (\d{4})"
 
 
+# Kernel-Power 41 and EventLog 6008 are both written at a start without a shutdown before it, 1001 after a
+# crash of Windows. The first inserted value of 41 is the crash's number, or 0.
+WINDOWS = """
+# Windows PowerShell 2.0 loads the classes used below with this command only.
+[void](Get-WinEvent -ListLog 'System')
+$oldest = OldestEvent 'System'
+$providers = @(
+  "@Name='Microsoft-Windows-Kernel-Power'",
+  "@Name='EventLog'",
+  "@Name='Microsoft-Windows-WER-SystemErrorReporting'",
+  "@Name='BugCheck'"
+)
+$condition = 'Provider[' + [string]::Join(' or ', $providers) + ']'
+$condition = $condition + ' and (EventID=41 or EventID=6008 or EventID=1001)'
+$path = '*[System[' + $condition + ']]'
+$query = New-Object System.Diagnostics.Eventing.Reader.EventLogQuery('System', 'LogName', $path)
+$query.ReverseDirection = $true
+$reader = New-Object System.Diagnostics.Eventing.Reader.EventLogReader($query)
+$found = New-Object System.Collections.ArrayList
+while ($found.Count -lt 400) {
+  $record = $reader.ReadEvent()
+  if ($null -eq $record) {
+    break
+  }
+  $code = ''
+  if ($record.Id -eq 41 -and $record.Properties.Count -gt 0) {
+    $code = [string] $record.Properties[0].Value
+  }
+  $mark = @{
+    'provider' = $record.ProviderName
+    'id' = $record.Id
+    'at' = $record.TimeCreated
+    'code' = $code
+  }
+  [void]$found.Add($mark)
+  $record.Dispose()
+}
+$reader.Dispose()
+@{ 'oldest' = $oldest; 'events' = $found.ToArray() }
+"""
+
+
 def parse_boots(raw: JSON, source: str, version: int) -> Boots:
+    if source == "windows":
+        return _from_windows(raw)
     records: list[Record] = []
     begins: datetime | None = None
     for line in str(raw).splitlines():
@@ -114,6 +177,45 @@ def parse_boots(raw: JSON, source: str, version: int) -> Boots:
     return Boots(tuple(reversed(records)), begins)
 
 
+# The events of one start are written within this time of each other.
+SAME_START = timedelta(minutes=15)
+
+EXPECTED = {
+    41: ("microsoft-windows-kernel-power",),
+    6008: ("eventlog",),
+    1001: ("microsoft-windows-wer-systemerrorreporting", "bugcheck"),
+}
+
+
+def _from_windows(raw: JSON) -> Boots:
+    if not isinstance(raw, dict):
+        raise ValueError("not the events of a log")
+    begins = instant(raw["oldest"])
+    marks = sorted(mark for row in rows(raw, "events") if (mark := _mark(row)) is not None)
+    starts: list[list[tuple[datetime, bool]]] = []
+    for mark in marks:
+        if starts and mark[0] - starts[-1][0][0] <= SAME_START:
+            starts[-1].append(mark)
+        else:
+            starts.append([mark])
+    return Boots(
+        records=(),
+        begins_at=begins,
+        unexpected=tuple(start[0][0] for start in starts),
+        crashes=tuple(start[0][0] for start in starts if any(crash for _, crash in start)),
+    )
+
+
+def _mark(row: Row) -> tuple[datetime, bool] | None:
+    """When, and whether it tells of a crash of Windows; None for another program's event of that number."""
+    at, event = instant(row["at"]), number(row["id"])
+    if at is None or event is None:
+        raise ValueError("an event without number or time")
+    if text(row["provider"]).lower() not in EXPECTED.get(event, ()):
+        return None
+    return at, event == 1001 or text(row["code"]) not in ("", "0")
+
+
 def _instant(moment: re.Match[str]) -> datetime:
     day, hour, minute, second, year = (int(moment[n]) for n in (2, 3, 4, 5, 6))
     return datetime(year, MONTHS.index(moment[1]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC)
@@ -122,7 +224,10 @@ def _instant(moment: re.Match[str]) -> datetime:
 boots = Section(
     name="boots",
     facts=Boots,
-    collect={"posix": Shell(BOOTS)},
+    collect={
+        "posix": Shell(BOOTS),
+        "windows": PowerShell(WINDOWS, timeout_s=40, rights="event-log-reader", cost="medium"),
+    },
     parse=parse_boots,
     privacy="times of starts and shutdowns; no logins",
 )
@@ -139,16 +244,22 @@ class RestartLevels:
 def check_restarts(facts: Boots, levels: RestartLevels, ctx: Context) -> Iterator[Result]:
     since = ctx.previous_at or ctx.collected_at - timedelta(days=levels.window_days)
     known = [at for at in (facts.begins_at, *(record.at for record in facts.records)) if at]
+    if not known:
+        yield NotChecked(reason="the machine's record of its starts is empty")
+        return
     begins = min(known)
     seen_from = max(since, begins)
     unclean = [at for at in facts.unclean if at >= since]
-    evidence = {"since": Instant(seen_from), "restarts": Number(len(unclean))}
+    evidence: dict[str, Value] = {"since": Instant(seen_from), "restarts": Number(len(unclean))}
+    crashes = [at for at in facts.crashes if at >= since]
+    if crashes:
+        evidence["crashes"] = Number(len(crashes))
     yield Metric(name="restarts", value=Number(len(unclean)))
     if len(unclean) >= levels.some:
         many = len(unclean) >= levels.many
         yield Finding(
             impact=Impact.MAJOR if many else Impact.LIMITED,
-            message="unclean",
+            message="crashed" if crashes else "unclean",
             evidence={
                 **evidence,
                 "last": Instant(unclean[-1]),
@@ -169,10 +280,13 @@ restarts = Probe(
     check=check_restarts,
     levels=RestartLevels(),
     messages={
-        "unclean": "Starts without a shutdown before them since {since}: {restarts}, the last on {last}."
+        "unclean": "Starts without a shutdown before them since {since}: {restarts}, the last on {last}.",
+        "crashed": "Starts without a shutdown before them since {since}: {restarts}, the last on {last}; "
+        "after {crashes} of them Windows reported a crash of its own.",
     },
     why="A machine that loses power or crashes may leave half-written data, and will do so again.",
     remedy="Check power supply and UPS, and test that the UPS shuts the machine down; then look for crashes.",
-    verify="`last -x reboot shutdown` shows a shutdown before each new start.",
+    verify="`last -x reboot shutdown` shows a shutdown before each new start; on Windows the system log has "
+    "no new event 41 or 6008.",
     references=("domain: server.unexpected-restart",),
 )

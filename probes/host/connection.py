@@ -155,7 +155,7 @@ reachable = Probe(
 
 
 def _recognised(facts: Reached) -> bool:
-    by_key = facts.host_key_check in ("pinned", "known_hosts")
+    by_key = facts.host_key_check in ("pinned", "known_hosts", "ca")
     return by_key or facts.identity_check in ("pinned", "first") or facts.transport == "local"
 
 
@@ -197,7 +197,7 @@ identity = Probe(
     messages={
         "host_key": "The host key of {address} is not the one on record: {detail}",
         "identity": "The machine at {address} is not the one on record (it says {identity}).",
-        "ignored": "The host key of {address} was not verified: the site file says so.",
+        "ignored": "The host key or certificate of {address} was not verified: the site file says so.",
     },
     why="Clinics use the same private addresses: without this check one site's facts may land in another's "
     "report, or a stranger may answer.",

@@ -15,6 +15,7 @@ from checkup.api import (
     Number,
     Parameter,
     Passed,
+    PowerShell,
     Probe,
     Result,
     Section,
@@ -22,6 +23,7 @@ from checkup.api import (
     Text,
     Value,
 )
+from probes.windows.rows import Row, decimal, flag, rows, text, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,60 @@ exit 0
 """
 
 
+# The hosts file is searched on the machine; nothing of it comes back. A name that nobody knows and one
+# whose name server is silent raise the same error; the time tells them apart.
+WINDOWS = r"""
+$names = @($P.names)
+if ($names.Length -eq 0) {
+  Absent 'no names are declared for this machine'
+}
+$folder = RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'DataBasePath'
+if ($null -eq $folder) {
+  $folder = '%SystemRoot%\System32\drivers\etc'
+}
+$path = [System.Environment]::ExpandEnvironmentVariables([string] $folder) + '\hosts'
+$hosts = New-Object System.Text.StringBuilder
+if ([System.IO.File]::Exists($path)) {
+  $stream = New-Object System.IO.FileStream($path, 'Open', 'Read', 'ReadWrite')
+  $bytes = [byte[]] (@(0) * 65536)
+  $got = $stream.Read($bytes, 0, 65536)
+  while ($got -gt 0 -and $hosts.Length -lt 4194304) {
+    [void]$hosts.Append([System.Text.Encoding]::ASCII.GetString($bytes, 0, $got))
+    $got = $stream.Read($bytes, 0, 65536)
+  }
+  $stream.Close()
+  if ($got -gt 0) {
+    Partial 'only the first 4 MB of the hosts file were searched'
+  }
+}
+$fixed = $hosts.ToString()
+$found = New-Object System.Collections.ArrayList
+foreach ($name in $names) {
+  $watch = [System.Diagnostics.Stopwatch]::StartNew()
+  $addresses = @()
+  try {
+    foreach ($address in [System.Net.Dns]::GetHostAddresses($name)) {
+      $addresses += $address.ToString()
+    }
+  } catch {
+    $addresses = @()
+  }
+  $seconds = $watch.Elapsed.TotalSeconds
+  $entry = '(?im)^[ \t]*[0-9a-f:.]+[ \t]+([^#\r\n]*[ \t])?' + [regex]::Escape($name) + '(?=[ \t\r#]|$)'
+  [void]$found.Add(@{
+    'name' = $name
+    'addresses' = $addresses
+    'seconds' = $seconds
+    'hosts' = [regex]::IsMatch($fixed, $entry)
+  })
+}
+@{ 'names' = $found }
+"""
+
+
 def parse(raw: JSON, source: str, version: int) -> Names:
+    if source == "windows":
+        return Names(tuple(_from_windows(row) for row in rows(raw, "names")))
     asked, mark, rest = str(raw).partition("== hosts\n" if version == 1 else "== end\n")
     if not mark:
         raise ValueError("the list of names has no end")
@@ -79,11 +134,20 @@ def _name(block: str, fixed: set[str]) -> Name:
     return Name(name, tuple(sorted(addresses)), int(took[1]), in_hosts_file)
 
 
+def _from_windows(row: Row) -> Name:
+    """Addresses with a zone ("fe80::1%12") mean nothing on another machine."""
+    seconds, in_hosts_file = decimal(row["seconds"]), flag(row["hosts"])
+    if seconds is None or in_hosts_file is None:
+        raise ValueError("a name has no answer")
+    addresses = {address for address in texts(row["addresses"]) if "%" not in address}
+    return Name(text(row["name"]), tuple(sorted(addresses)), int(seconds), in_hosts_file)
+
+
 names = Section(
     name="names",
     version=2,
     facts=Names,
-    collect={"posix": Shell(POSIX)},
+    collect={"posix": Shell(POSIX), "windows": PowerShell(WINDOWS, timeout_s=60)},
     parse=parse,
     parameters={"names": Parameter("texts", (), "names of machines that this one must find")},
     privacy="addresses of the declared names, and whether the hosts file has them",
@@ -128,6 +192,6 @@ name_resolution = Probe(
     },
     why="A program that cannot find its database by name does not start; a slow answer delays every login.",
     remedy="Correct the record or the list of name servers; remove name servers that no longer exist.",
-    verify="`getent hosts` with the name answers at once.",
+    verify="`getent hosts` with the name, on Windows `ping -n 1`, shows the address at once.",
     references=("domain: network.name-resolution",),
 )

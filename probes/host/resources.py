@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import psutil
@@ -19,6 +20,7 @@ from checkup.api import (
     NotChecked,
     Number,
     Passed,
+    PowerShell,
     Probe,
     Psutil,
     Ratio,
@@ -28,26 +30,36 @@ from checkup.api import (
     Step,
     Value,
     When,
+    Wmi,
+    WmiQuery,
     Worse,
     judge,
 )
+from probes.windows.rows import Row, first, number, rows, rows_or_none
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """`available_bytes` is what programs could still get without swapping; loads are averages over
-    1, 5 and 15 minutes; `stalled_ratio` is the share of the last five minutes in which some program
-    waited for memory (None on kernels that do not count it)."""
+    1, 5 and 15 minutes (None on Windows, which has none); `stalled_ratio` is the share of the last five
+    minutes in which some program waited for memory (None on kernels that do not count it).
+
+    On Windows only: `committed_ratio` is how much of all the memory that can be promised to programs is
+    promised, `busy_ratios` are shares of the processors' time in short samples, `busy_since_start_ratio`
+    in all the time that the machine was awake."""
 
     memory_bytes: int
     available_bytes: int
     swap_bytes: int
     swap_free_bytes: int
     processors: int
-    load_1: float
-    load_5: float
-    load_15: float
+    load_1: float | None
+    load_5: float | None
+    load_15: float | None
     stalled_ratio: float | None = None
+    committed_ratio: float | None = None
+    busy_ratios: tuple[float, ...] = ()
+    busy_since_start_ratio: float | None = None
 
 
 # Kernel files only. A container shows its host's numbers here, as its programs see them.
@@ -60,6 +72,51 @@ grep -c '^processor' /proc/cpuinfo 2>/dev/null
 [ -r /proc/pressure/memory ] && read -r some </proc/pressure/memory && echo "stalled: $some"
 exit 0
 """
+
+
+SYSTEM = ("TotalVisibleMemorySize", "FreePhysicalMemory", "TotalVirtualMemorySize", "FreeVirtualMemory")
+PAGE_FILES = ("AllocatedBaseSize", "CurrentUsage")
+
+# The raw class counts since the start: the difference of two answers is what happened between them. Five
+# spans, because this batch itself makes the first ones busy.
+WINDOWS = """
+$rows = @{}
+$properties = 'TotalVisibleMemorySize', 'FreePhysicalMemory', 'TotalVirtualMemorySize', 'FreeVirtualMemory'
+$rows['Win32_OperatingSystem'] = Wmi -Class 'Win32_OperatingSystem' -Properties $properties
+$properties = 'AllocatedBaseSize', 'CurrentUsage'
+$rows['Win32_PageFileUsage'] = Wmi -Class 'Win32_PageFileUsage' -Properties $properties
+$properties = @('NumberOfLogicalProcessors')
+$rows['Win32_ComputerSystem'] = Wmi -Class 'Win32_ComputerSystem' -Properties $properties
+$class = 'Win32_PerfRawData_PerfOS_Processor'
+$properties = 'PercentUserTime', 'PercentPrivilegedTime', 'PercentIdleTime'
+$samples = New-Object System.Collections.ArrayList
+try {
+  for ($n = 0; $n -lt 6; $n++) {
+    if ($n -gt 0) {
+      Start-Sleep -Milliseconds 600
+    }
+    $found = Wmi -Class $class -Properties $properties -Where "Name = '_Total'" -Optional
+    if ($null -ne $found) {
+      foreach ($row in $found) {
+        [void]$samples.Add($row)
+      }
+    }
+  }
+} catch [System.Management.ManagementException] {
+  # The reader of these rows reports that the processors could not be watched.
+  $samples.Clear()
+}
+$rows[$class] = $samples.ToArray()
+$rows
+"""
+
+CIM = Wmi(
+    (
+        WmiQuery("Win32_OperatingSystem", SYSTEM),
+        WmiQuery("Win32_PageFileUsage", PAGE_FILES),
+        WmiQuery("Win32_ComputerSystem", ("NumberOfLogicalProcessors",)),
+    ),
+)
 
 
 def read_local() -> JSON:
@@ -75,7 +132,51 @@ def read_local() -> JSON:
 
 
 def parse(raw: JSON, source: str, version: int) -> Resources:
+    if source in ("windows", "cim"):
+        return _from_windows(raw)
     return _from_psutil(raw) if source == "local" else _from_proc(str(raw))
+
+
+def _from_windows(raw: JSON) -> Resources:
+    system = first(raw, "Win32_OperatingSystem")
+    files = rows(raw, "Win32_PageFileUsage")
+    promised, unpromised = _kib(system, "TotalVirtualMemorySize"), _kib(system, "FreeVirtualMemory")
+    samples = [_times(row) for row in rows_or_none(raw, "Win32_PerfRawData_PerfOS_Processor") or []]
+    shares = [_busy(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(samples)]
+    return Resources(
+        memory_bytes=_kib(system, "TotalVisibleMemorySize"),
+        available_bytes=_kib(system, "FreePhysicalMemory"),
+        swap_bytes=sum((number(row["AllocatedBaseSize"]) or 0) for row in files) * 1024**2,
+        swap_free_bytes=sum(
+            (number(row["AllocatedBaseSize"]) or 0) - (number(row["CurrentUsage"]) or 0) for row in files
+        )
+        * 1024**2,
+        processors=max(1, number(first(raw, "Win32_ComputerSystem")["NumberOfLogicalProcessors"]) or 1),
+        load_1=None,
+        load_5=None,
+        load_15=None,
+        committed_ratio=1 - unpromised / promised if promised > 0 else None,
+        busy_ratios=tuple(share for share in shares if share is not None),
+        busy_since_start_ratio=_busy(*samples[0]) if samples else None,
+    )
+
+
+def _kib(row: Row, name: str) -> int:
+    return (number(row[name]) or 0) * 1024
+
+
+def _times(row: Row) -> tuple[int, int]:
+    """Busy and idle time so far, in units of 100 ns. Neither grows while the machine sleeps."""
+    user, system = number(row["PercentUserTime"]), number(row["PercentPrivilegedTime"])
+    idle = number(row["PercentIdleTime"])
+    if user is None or system is None or idle is None:
+        raise ValueError("a sample of the processors lacks a number")
+    return user + system, idle
+
+
+def _busy(busy: int, idle: int) -> float | None:
+    """None where no time has passed, or a counter went back: that says nothing."""
+    return busy / (busy + idle) if busy >= 0 and idle >= 0 and busy + idle > 0 else None
 
 
 def _from_psutil(raw: Any) -> Resources:
@@ -118,7 +219,12 @@ def _processors(text: str) -> int:
 resources = Section(
     name="resources",
     facts=Resources,
-    collect={"posix": Shell(POSIX), "local": Psutil(read_local)},
+    collect={
+        "posix": Shell(POSIX),
+        "local": Psutil(read_local),
+        "windows": PowerShell(WINDOWS, timeout_s=40, rights="performance-monitor-user", cost="medium"),
+        "cim": CIM,
+    },
     parse=parse,
     privacy="sizes and load numbers",
 )
@@ -130,6 +236,8 @@ class MemoryLevels:
     short: float = 0.05  # share of memory still available: programs are about to be ended
     swapped: float = 0.50  # share of the swap space in use, counted only while memory is scarce
     stalled: float = 0.10  # share of time that programs waited for memory (kernel's pressure numbers)
+    committed: float = 0.90  # share of the memory that Windows can promise (workstation.memory-pressure)
+    exhausted: float = 0.97  # share of it at which programs are about to be refused memory
 
 
 def check_memory(facts: Resources, levels: MemoryLevels, ctx: Context) -> Iterator[Result]:
@@ -152,6 +260,24 @@ def check_memory(facts: Resources, levels: MemoryLevels, ctx: Context) -> Iterat
                 message="stalled",
                 evidence={**evidence, "available": Ratio(available), "limit": Ratio(levels.stalled)},
                 value=Ratio(facts.stalled_ratio),
+                worse=Worse.HIGHER,
+            )
+            return
+    if facts.committed_ratio is not None:
+        evidence["committed"] = Ratio(facts.committed_ratio)
+        yield Metric(name="committed", value=Ratio(facts.committed_ratio))
+        if facts.committed_ratio >= levels.committed and available > levels.short:
+            exhausted = facts.committed_ratio >= levels.exhausted
+            yield Metric(name="available", value=Ratio(available))
+            yield Finding(
+                impact=Impact.MAJOR if exhausted else Impact.LIMITED,
+                message="committed",
+                evidence={
+                    **evidence,
+                    "available": Ratio(available),
+                    "limit": Ratio(levels.exhausted if exhausted else levels.committed),
+                },
+                value=Ratio(facts.committed_ratio),
                 worse=Worse.HIGHER,
             )
             return
@@ -178,11 +304,13 @@ memory = Probe(
         "scarce": "Only {free} of {memory} memory is available ({available}).",
         "swapping": "Only {free} of {memory} memory is available, and {swap_used} has moved to disk.",
         "stalled": "Programs waited for memory during {stalled} of the last minutes; {free} is available.",
+        "committed": "{committed} of the memory and page file that Windows can give to programs is promised.",
     },
     why="Without free memory programs move to disk and become slow, or the system ends the largest one: "
     "often the database.",
     remedy="Find the program that holds the most memory; close what is not needed, or add memory.",
-    verify="`free -m` in a busy hour shows more memory available than the level given.",
+    verify="`free -m`, on Windows the task manager, shows in a busy hour more memory available than the "
+    "level given.",
     references=("domain: workstation.memory-pressure (commit > 90 %)", "Linux: admin-guide/psi"),
 )
 
@@ -191,9 +319,14 @@ memory = Probe(
 class LoadLevels:
     busy: float = 1.5  # programs ready to run or waiting for a disk, per processor, over 15 minutes
     overloaded: float = 4.0
+    busy_now: float = 0.90  # share of the processors' time in every sample (Windows); our own experience
+    busy_always: float = 0.60  # share since the machine's start (Windows): busy hours are well above it
 
 
 def check_load(facts: Resources, levels: LoadLevels, ctx: Context) -> Iterator[Result]:
+    if facts.load_1 is None or facts.load_5 is None or facts.load_15 is None:
+        yield from _check_busy(facts, levels)
+        return
     processors = max(1, facts.processors)
     per_processor = (facts.load_1 / processors, facts.load_5 / processors, facts.load_15 / processors)
     yield Metric(name="load", value=Number(per_processor[2], "per processor"))
@@ -219,6 +352,37 @@ def check_load(facts: Resources, levels: LoadLevels, ctx: Context) -> Iterator[R
     )
 
 
+def _check_busy(facts: Resources, levels: LoadLevels) -> Iterator[Result]:
+    """Windows counts no waiting programs over time, but the time that its processors worked."""
+    since_start = facts.busy_since_start_ratio
+    if since_start is None or not facts.busy_ratios:
+        yield NotChecked(reason="how busy the processors are could not be seen")
+        return
+    yield Metric(name="busy_since_start", value=Ratio(since_start))
+    # The check-up itself is work: only what is busy in every sample, its quiet moments included, counts.
+    lasting = min(facts.busy_ratios)
+    evidence: dict[str, Value] = {
+        "busy_now": Ratio(lasting),
+        "busy_since_start": Ratio(since_start),
+        "processors": Number(facts.processors),
+    }
+    if since_start >= levels.busy_always:
+        message, limit, share = "always", levels.busy_always, since_start
+    elif lasting >= levels.busy_now:
+        message, limit, share = "busy_now", levels.busy_now, lasting
+    else:
+        yield Passed(evidence=evidence)
+        return
+    yield Finding(
+        impact=Impact.LIMITED,
+        when=When.LATER,
+        message=message,
+        evidence={**evidence, "limit": Ratio(limit)},
+        value=Ratio(share),
+        worse=Worse.HIGHER,
+    )
+
+
 cpu_load = Probe(
     id="host.cpu-load",
     title="Processors keep up with the work",
@@ -226,10 +390,15 @@ cpu_load = Probe(
     levels=LoadLevels(),
     messages={
         "busy": "For 15 minutes, more programs wanted to run than the {processors} processors could serve: "
-        "{load_15} on average."
+        "{load_15} on average.",
+        "busy_now": "The {processors} processors had no quiet moment while we looked: at least {busy_now} in "
+        "use.",
+        "always": "On average since its start, {busy_since_start} of the {processors} processors was in use.",
     },
     why="When programs queue for the processors or the disk, every user of the machine waits.",
-    remedy="Find what is busy (`top`, by processor and by disk wait); move or limit it, or add processors.",
-    verify="`uptime` in a busy hour shows averages below the level times the number of processors.",
-    references=("Linux: proc_loadavg(5)",),
+    remedy="Find what is busy (`top`, on Windows the task manager, by processor and by disk); move or limit "
+    "it, or add processors.",
+    verify="In a busy hour the averages of `uptime` stay below the level times the number of processors; on "
+    "Windows the task manager shows the processors idle now and then.",
+    references=("Linux: proc_loadavg(5)", "Windows: Win32_PerfRawData_PerfOS_Processor"),
 )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from checkup.api import (
     JSON,
     RECOVERABILITY,
     Context,
+    ErrorClass,
     Finding,
     Impact,
     Metric,
     NoLevels,
     NotApplicable,
+    NotChecked,
     Number,
     Parameter,
     Passed,
+    PowerShell,
     Probe,
     Result,
     Section,
@@ -24,7 +27,10 @@ from checkup.api import (
     Text,
     Value,
     When,
+    Wmi,
+    WmiQuery,
 )
+from probes.windows.rows import Row, flag, number, rows, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The units that systemd calls failed, and what each timer starts (timer, unit)."""
+    """The units that systemd calls failed, and what each timer starts (timer, unit).
+
+    On Windows the services that should have been started and ended with an error. `complete` is false
+    where the account sees only some of the services, and those alone could be looked at.
+    """
 
     failed: tuple[Unit, ...]
     timers: tuple[tuple[str, str], ...]
+    manager: str = "systemd"
+    complete: bool = True
 
 
 UNITS = """
@@ -56,7 +68,102 @@ exit 0
 """
 
 
+# What ends a service without an error: 0, and 1077 for one that was not started since the last boot
+# (winerror.h, ERROR_SERVICE_NEVER_STARTED), which is how delayed and triggered ones look.
+ENDED_WELL = (0, 1077)
+SPECIFIC = 1066  # ERROR_SERVICE_SPECIFIC_ERROR: the service's own number says more
+
+# A network logon without rights gets only those services whose own list of rights lets it in, and no
+# word of the others. The registry names them all.
+UNITS_WINDOWS = """
+$base = 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\'
+$properties = 'Name', 'State', 'StartMode', 'ExitCode', 'ServiceSpecificExitCode'
+$services = Wmi -Class 'Win32_Service' -Properties $properties
+if ($services.Length -eq 0) {
+  Denied 'the list of services is empty for this account'
+}
+$account = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+$principal = New-Object System.Security.Principal.WindowsPrincipal($account)
+if (-not $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)) {
+  $visible = @{}
+  foreach ($service in $services) {
+    $visible[[string] $service['Name']] = $true
+  }
+  $hidden = 0
+  $names = RegistryKeys 'HKLM:\\SYSTEM\\CurrentControlSet\\Services'
+  foreach ($name in $names) {
+    if (-not $visible.ContainsKey($name)) {
+      $type = 16
+      try {
+        $type = RegistryValue ($base + $name) 'Type'
+      } catch {
+        $type = 16
+      }
+      if (@(16, 32, 272, 288) -contains $type) {
+        $hidden = $hidden + 1
+      }
+    }
+  }
+  if ($hidden -gt 0) {
+    Partial ([string] $hidden + ' services are not visible to this account')
+  }
+}
+$failed = @()
+foreach ($service in $services) {
+  if ($service['StartMode'] -ne 'Auto' -or $service['State'] -ne 'Stopped') {
+    continue
+  }
+  if (@(0, 1077) -contains $service['ExitCode']) {
+    continue
+  }
+  $triggered = $null
+  try {
+    $triggered = $null -ne (RegistryKeys ($base + $service['Name'] + '\\TriggerInfo'))
+  } catch {
+    $triggered = $null
+  }
+  $service['Triggered'] = $triggered
+  $failed += $service
+}
+@{
+  'failed' = $failed
+  'services' = $services.Length
+}
+"""
+SERVICE_PROPERTIES = ("Name", "DisplayName", "State", "StartMode", "ExitCode")
+ALL_SERVICES = Wmi((WmiQuery("Win32_Service", SERVICE_PROPERTIES),), rights="service-rights", cost="medium")
+
+# Services of every Windows: where one of them is not in the list, the list is not whole.
+EVERYWHERE = frozenset({"eventlog", "profsvc", "rpcss", "schedule", "winmgmt"})
+
+
 def parse_units(raw: JSON, source: str, version: int) -> Units:
+    if source == "windows":
+        failed = [row for row in rows(raw, "failed") if not flag(row.get("Triggered"))]
+        return Units(tuple(map(_failed_service, failed)), (), "windows")
+    if source == "cim":
+        services = rows(raw, "Win32_Service")
+        failed = [row for row in services if _should_run(row) and number(row["ExitCode"]) not in ENDED_WELL]
+        return Units(tuple(map(_failed_service, failed)), (), "windows", _whole(services))
+    return _systemd(raw)
+
+
+def _should_run(service: Row) -> bool:
+    return text(service["StartMode"]) == "Auto" and text(service["State"]) == "Stopped"
+
+
+def _whole(services: list[Row]) -> bool:
+    return {text(service["Name"]).lower() for service in services} >= EVERYWHERE
+
+
+def _failed_service(service: Row) -> Unit:
+    code = number(service["ExitCode"])
+    own = number(service.get("ServiceSpecificExitCode"))
+    ended = f"error {own} of its own" if code == SPECIFIC and own else f"error {code}"
+    return Unit(text(service["Name"]), "automatic", text(service["State"]).lower(), ended)
+
+
+def _systemd(raw: JSON) -> Units:
     failed, mark, shown = str(raw).partition("== timers\n")
     if not mark:
         raise ValueError("the list of units has no end")
@@ -77,10 +184,16 @@ def parse_units(raw: JSON, source: str, version: int) -> Units:
 units = Section(
     name="units",
     facts=Units,
-    collect={"posix": Shell(UNITS)},
+    collect={
+        "posix": Shell(UNITS),
+        "windows": PowerShell(UNITS_WINDOWS, timeout_s=30, rights="service-rights", cost="medium"),
+        "cim": ALL_SERVICES,
+    },
     parse=parse_units,
     privacy="names of failed services and of timers",
 )
+
+PART_ONLY = "this account sees only some of the services"
 
 
 def check_failed(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Result]:
@@ -94,7 +207,9 @@ def check_failed(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Resul
             item=unit.name,
             evidence={"state": Text(f"{unit.active} ({unit.sub})")},
         )
-    if not failed:
+    if not facts.complete:
+        yield NotChecked(reason=PART_ONLY, error=ErrorClass.DENIED)
+    elif not failed:
         yield Passed()
 
 
@@ -103,16 +218,21 @@ failed_services = Probe(
     title="All services that were started are running or ended well",
     check=check_failed,
     levels=NoLevels(),
-    messages={"failed": "Unit {item} has failed: {state}."},
+    messages={"failed": "{item} has failed: {state}."},
     why="A failed service is work that silently is not done: a backup, a certificate renewal, an interface.",
-    remedy="Read `systemctl status` of the unit, mend the cause, start it; disable it if nobody needs it.",
-    verify="`systemctl --failed` lists nothing.",
+    remedy="Read `systemctl status` of the unit, on Windows the entries of Service Control Manager in the "
+    "System log; mend the cause and start the service; disable it if nobody needs it.",
+    verify="`systemctl --failed` lists nothing; on Windows `services.msc` shows the service as running.",
+    rights="an ordinary account; on Windows one that may list all services",
     references=("domain: server.services",),
 )
 
 
 def check_jobs(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     broken = {unit.name: unit for unit in facts.failed}
+    if facts.manager == "windows":
+        yield NotApplicable(reason="Windows has a scheduler of its own: see windows.scheduled-tasks")
+        return
     if not facts.timers:
         yield NotApplicable(reason="no job is run by a systemd timer")
         return
@@ -147,7 +267,8 @@ scheduled_jobs = Probe(
 
 @dataclass(frozen=True, slots=True)
 class DeclaredService:
-    """`state` as the manager calls it; `starts` is how it starts at boot ("" where not known)."""
+    """`state` as the manager calls it; `starts` is how it starts at boot ("" where not known); `title`
+    is what Windows shows in place of the name. A `hidden` one is there, but this account may not see it."""
 
     name: str
     manager: str
@@ -155,11 +276,18 @@ class DeclaredService:
     running: bool
     state: str
     starts: str
+    title: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredServices:
+    """`every`: all services that the account sees were listed, `complete` tells whether these are all;
+    those that were declared are still to be picked."""
+
     services: tuple[DeclaredService, ...]
+    every: bool = False
+    complete: bool = True
 
 
 # Asking an init script for its status would run it; OpenRC and process names are read instead.
@@ -189,10 +317,51 @@ fi
 exit 0
 """
 
+# A service whose key is in the registry and that is not in the list is there, and not visible.
+DECLARED_WINDOWS = """
+$base = 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\'
+$wanted = @($P.services)
+if ($wanted.Length -eq 0) {
+  Absent 'no services are declared for this machine'
+}
+$properties = 'Name', 'DisplayName', 'State', 'StartMode', 'ExitCode'
+$services = Wmi -Class 'Win32_Service' -Properties $properties
+$answers = @()
+foreach ($name in $wanted) {
+  $found = $null
+  foreach ($service in $services) {
+    if ($service['Name'] -eq $name -or $service['DisplayName'] -eq $name) {
+      $found = $service
+    }
+  }
+  if ($null -eq $found) {
+    $found = @{ 'Hidden' = ($null -ne (RegistryKeys ($base + $name))) }
+  } else {
+    $key = $base + $found['Name']
+    try {
+      $found['Triggered'] = $null -ne (RegistryKeys ($key + '\\TriggerInfo'))
+      $found['Delayed'] = (RegistryValue $key 'DelayedAutostart') -eq 1
+    } catch {
+      # Some security products keep their keys to themselves.
+      $found['Triggered'] = $null
+      $found['Delayed'] = $null
+    }
+  }
+  $found['Asked'] = $name
+  $answers += $found
+}
+@{ 'services' = $answers }
+"""
+
 COMM_LENGTH = 15  # the kernel cuts the names of processes here
 
 
 def parse_declared(raw: JSON, source: str, version: int) -> DeclaredServices:
+    if source == "windows":
+        return DeclaredServices(tuple(_asked_service(row) for row in rows(raw, "services")))
+    if source == "cim":
+        services = rows(raw, "Win32_Service")
+        return DeclaredServices(tuple(map(_listed_service, services)), every=True, complete=_whole(services))
     lines = str(raw).splitlines()
     if not lines or not lines[0].startswith("manager "):
         raise ValueError("it is not said who runs the services")
@@ -211,6 +380,36 @@ def parse_declared(raw: JSON, source: str, version: int) -> DeclaredServices:
     else:
         made = [_by_manager(manager, name, values) for name, values in asked.items()]
     return DeclaredServices(tuple(made))
+
+
+def _asked_service(row: Row) -> DeclaredService:
+    name = text(row["Asked"])
+    if "State" not in row:
+        hidden = flag(row["Hidden"]) is True
+        return DeclaredService(name, "windows", hidden, False, "not visible", "", hidden=hidden)
+    starts = text(row["StartMode"]).lower()
+    triggered = flag(row["Triggered"])
+    if triggered:
+        starts = "by a trigger"
+    elif starts == "auto":
+        starts = "automatic, delayed" if flag(row["Delayed"]) else "automatic"
+    elif triggered is None and starts == "manual":
+        starts = ""
+    state = text(row["State"])
+    return DeclaredService(name, "windows", True, state == "Running", _windows_state(row), starts)
+
+
+def _listed_service(row: Row) -> DeclaredService:
+    """Triggers are not to be seen in this list: how a manual service starts is not known."""
+    starts = {"Auto": "automatic", "Manual": ""}.get(text(row["StartMode"]), text(row["StartMode"]).lower())
+    running = text(row["State"]) == "Running"
+    name, title = text(row["Name"]), text(row["DisplayName"])
+    return DeclaredService(name, "windows", True, running, _windows_state(row), starts, title)
+
+
+def _windows_state(row: Row) -> str:
+    state, code = text(row["State"]).lower(), number(row["ExitCode"])
+    return f"{state} (error {code})" if state == "stopped" and code not in (*ENDED_WELL, None) else state
 
 
 def _by_process(name: str, running: bool) -> DeclaredService:
@@ -232,7 +431,11 @@ def _by_manager(manager: str, name: str, values: dict[str, str]) -> DeclaredServ
 declared = Section(
     name="declared-services",
     facts=DeclaredServices,
-    collect={"posix": Shell(DECLARED)},
+    collect={
+        "posix": Shell(DECLARED),
+        "windows": PowerShell(DECLARED_WINDOWS, timeout_s=30, rights="service-rights", cost="medium"),
+        "cim": ALL_SERVICES,
+    },
     parse=parse_declared,
     parameters={"services": Parameter("texts", (), "services that must run on this machine")},
     privacy="state of the declared services",
@@ -240,19 +443,25 @@ declared = Section(
 
 
 def check_declared(facts: DeclaredServices, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.services:
+    services = tuple(_picked(facts, ctx)) if facts.every else facts.services
+    if not services:
         yield NotApplicable(reason="no services are declared for this machine")
-    for service in facts.services:
+    for service in services:
         evidence: dict[str, Value] = {
             "state": Text(service.state),
             "starts": Text(service.starts or "not known"),
         }
-        if not service.running:
+        if service.hidden:
+            yield NotChecked(item=service.name, reason=PART_ONLY, error=ErrorClass.DENIED)
+        elif not service.running:
             message = "stopped" if service.known else "unknown"
             yield Finding(
                 impact=Impact.MAJOR, when=When.NOW, message=message, item=service.name, evidence=evidence
             )
-        elif service.starts in ("disabled", "masked"):
+        elif service.manager == "windows" and not service.starts:
+            reason = "it runs; how it would start after a restart cannot be seen here"
+            yield NotChecked(item=service.name, reason=reason)
+        elif service.starts in ("disabled", "masked", "manual"):
             yield Finding(
                 impact=Impact.LIMITED,
                 function=RECOVERABILITY,
@@ -262,6 +471,18 @@ def check_declared(facts: DeclaredServices, levels: NoLevels, ctx: Context) -> I
             )
         else:
             yield Passed(item=service.name, evidence=evidence)
+
+
+def _picked(facts: DeclaredServices, ctx: Context) -> Iterable[DeclaredService]:
+    """The declared ones of all services; names are compared as Windows does, without regard to case."""
+    wanted = ctx.target.declare.get("services", ())
+    known = {name.lower(): one for one in facts.services for name in (one.title, one.name)}
+    for name in wanted if isinstance(wanted, tuple) else (str(wanted),):
+        found = known.get(name.lower())
+        if found is not None:
+            yield replace(found, name=name)
+        else:
+            yield DeclaredService(name, "windows", False, False, "none", "", hidden=not facts.complete)
 
 
 declared_services = Probe(
@@ -276,6 +497,8 @@ declared_services = Probe(
     },
     why="These services were named as necessary for the work of the site.",
     remedy="Start the service and let it start by itself; or correct `declare: services` in the site file.",
-    verify="`systemctl is-active` and `systemctl is-enabled` of the service say active and enabled.",
+    verify="`systemctl is-active` and `systemctl is-enabled` of the service say active and enabled; on "
+    "Windows `services.msc` shows it as running, with an automatic start.",
+    rights="an ordinary account; on Windows one that may list all services",
     references=("domain: server.services",),
 )

@@ -1,4 +1,8 @@
-"""The operating system: which release, for how long it is supported, and whether it waits for a restart."""
+"""The operating system: which release, for how long it is supported, and whether it waits for a restart.
+
+Windows: the lifecycle table knows its releases by build and by class of edition ("22631 enterprise"),
+because the same build is supported for different times.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,10 @@ from checkup.api import (
     NoLevels,
     NotApplicable,
     NotChecked,
+    Number,
     Passed,
     PerTarget,
+    PowerShell,
     Probe,
     Result,
     Scope,
@@ -32,23 +38,32 @@ from checkup.api import (
     Text,
     Value,
     When,
+    Wmi,
+    WmiQuery,
     Worse,
 )
+from probes.windows.rows import first, instant, number, text
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:
     """`distribution` and `release` as in the lifecycle table ("debian", "12"); `kernels` are those
-    installed beside the running one. `restart_required` is what the package manager left as a mark."""
+    installed beside the running one. `restart_required` is what the package manager left as a mark; None
+    where it could not be seen.
+
+    On Windows `restart_reasons` are the marks by name, and `file_changes` the files that wait to be
+    replaced or removed at the next start."""
 
     distribution: str
     release: str
     name: str
     kernel: str
     kernels: tuple[str, ...]
-    restart_required: bool
+    restart_required: bool | None
     container: bool
     uptime_s: float | None = None
+    restart_reasons: tuple[str, ...] = ()
+    file_changes: int = 0
 
 
 # CentOS 6 and older have no os-release. The newest kernel is compared here, not there.
@@ -68,7 +83,68 @@ exit 0
 """
 
 
+WINDOWS = r"""
+$rows = @{}
+$properties = @(
+  'Caption',
+  'Version',
+  'BuildNumber',
+  'ProductType',
+  'OperatingSystemSKU',
+  'LastBootUpTime',
+  'LocalDateTime'
+)
+$rows['Win32_OperatingSystem'] = Wmi -Class 'Win32_OperatingSystem' -Properties $properties
+$windows = RegistryValues 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+$rows['release'] = @{
+  'DisplayVersion' = $windows['DisplayVersion']
+  'ReleaseId' = $windows['ReleaseId']
+  'UBR' = $windows['UBR']
+}
+$servicing = RegistryKeys 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing'
+$update = RegistryKeys 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update'
+$names = 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName'
+$active = [string] (RegistryValue ($names + '\ActiveComputerName') 'ComputerName')
+$next = [string] (RegistryValue ($names + '\ComputerName') 'ComputerName')
+$manager = 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager'
+$changes = @(RegistryValue $manager 'PendingFileRenameOperations')
+$files = 0
+foreach ($path in $changes) {
+  if ([string] $path -like '\??\*') {
+    $files = $files + 1
+  }
+}
+$rows['restart'] = @{
+  'servicing' = (@($servicing) -contains 'RebootPending')
+  'update' = (@($update) -contains 'RebootRequired')
+  'rename' = ($active -ne $next)
+  'files' = $files
+}
+$rows
+"""
+
+# The marks of an outstanding restart are in the registry only.
+CIM = Wmi(
+    (
+        WmiQuery(
+            "Win32_OperatingSystem",
+            (
+                "Caption",
+                "Version",
+                "BuildNumber",
+                "ProductType",
+                "OperatingSystemSKU",
+                "LastBootUpTime",
+                "LocalDateTime",
+            ),
+        ),
+    ),
+)
+
+
 def parse(raw: JSON, source: str, version: int) -> OperatingSystem:
+    if source in ("windows", "cim"):
+        return _from_windows(raw)
     pairs = [line.split("=", 1) for line in str(raw).splitlines() if "=" in line]
     values = {key: value.strip().strip("\"'") for key, value in pairs}
     distribution, release, name = _release(values)
@@ -84,8 +160,8 @@ def parse(raw: JSON, source: str, version: int) -> OperatingSystem:
     )
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
+def _seconds(word: str) -> float:
+    seconds = float(word)
     if not 0 <= seconds < 1e10:
         raise ValueError("an impossible uptime")
     return seconds
@@ -101,18 +177,79 @@ def _release(values: Mapping[str, str]) -> tuple[str, str, str]:
         parts = release.split(".")
         branch = parts[:2] if distribution in ("alpine", "ubuntu", "opensuse-leap", "sles") else parts[:1]
         return distribution, ".".join(branch), name
-    text = values["redhat-release"]
-    found = re.search(r"^(\w+).* release (\d{1,3})", text, re.A)
+    line = values["redhat-release"]
+    found = re.search(r"^(\w+).* release (\d{1,3})", line, re.A)
     if found is None:
         raise ValueError("the release of this system cannot be read")
     known = {"centos": "centos", "red": "rhel", "fedora": "fedora"}
-    return known.get(found[1].lower(), found[1].lower()), found[2], text
+    return known.get(found[1].lower(), found[1].lower()), found[2], line
+
+
+# Win32_OperatingSystem.OperatingSystemSKU, the PRODUCT_ constants of winnt.h. Evaluation copies and the N
+# editions without a media player go with their edition.
+SKU_CLASSES: Mapping[str, frozenset[int]] = {
+    "home-pro": frozenset(
+        {1, 2, 3, 5, 6, 11, 16, 26, 28, 47, 48, 49, 66, 67, 68, 69, 71, 98, 99, 100, 101, 103}
+        | {111, 112, 113, 161, 162, 164, 165, 178, 179, 183, 202, 203}
+    ),
+    "enterprise": frozenset({4, 27, 70, 72, 84, 121, 122, 171, 172, 175, 188}),
+    "ltsc": frozenset({125, 126, 129, 130}),
+    "iot-ltsc": frozenset({191}),
+    "semi-annual": frozenset({145, 146}),
+}
+
+# Before Windows 10 a build is supported for the same time in all editions.
+FIRST_BY_EDITION = 10240
+
+
+def _from_windows(raw: JSON) -> OperatingSystem:
+    row = first(raw, "Win32_OperatingSystem")
+    build, kind = number(row["BuildNumber"]), number(row["ProductType"])
+    started, told = instant(row["LastBootUpTime"]), instant(row["LocalDateTime"])
+    if build is None or kind not in (1, 2, 3) or not isinstance(raw, dict):
+        raise ValueError("the release of Windows is not told")
+    more, marks = _mapping(raw.get("release")), _mapping(raw.get("restart"))
+    version = text(more.get("DisplayVersion")) or text(more.get("ReleaseId"))
+    revision = number(more.get("UBR"))
+    reasons = tuple(one for one in ("servicing", "update", "rename") if marks.get(one) is True)
+    return OperatingSystem(
+        distribution="windows" if kind == 1 else "windows-server",
+        release=_windows_release(build, kind == 1, number(row["OperatingSystemSKU"]) or 0),
+        name=" ".join(filter(None, (text(row["Caption"]), version, f"(build {build})"))),
+        kernel=text(row["Version"]) + ("" if revision is None else f".{revision}"),
+        kernels=(),
+        restart_required=bool(reasons) if marks else None,
+        container=False,
+        uptime_s=(told - started).total_seconds() if started and told and told >= started else None,
+        restart_reasons=reasons,
+        file_changes=number(marks.get("files")) or 0,
+    )
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value or {}
+
+
+def _windows_release(build: int, client: bool, sku: int) -> str:
+    found = next((name for name, skus in SKU_CLASSES.items() if sku in skus), "")
+    if not client:
+        return f"{build} semi-annual" if found == "semi-annual" else str(build)
+    if build < FIRST_BY_EDITION:
+        # Embedded editions had dates of their own.
+        return str(build) if found in ("home-pro", "enterprise") else f"{build} other"
+    return f"{build} {found or 'other'}"
 
 
 system = Section(
     name="system",
     facts=OperatingSystem,
-    collect={"posix": Shell(POSIX)},
+    collect={
+        "posix": Shell(POSIX),
+        "windows": PowerShell(WINDOWS, timeout_s=20, rights="user", cost="small"),
+        "cim": CIM,
+    },
     parse=parse,
     privacy="name and release of the system, kernel versions, time since the start",
 )
@@ -133,8 +270,8 @@ class Lifecycle:
 @cache
 def lifecycles() -> Mapping[tuple[str, str], Lifecycle]:
     """End of the maker's free security updates, by distribution and release; each row has its source."""
-    text = files("probes.host").joinpath("os_lifecycle.json").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = json.loads(text)["rows"]
+    content = files("probes.host").joinpath("os_lifecycle.json").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = json.loads(content)["rows"]
     table = [
         Lifecycle(
             row["distribution"],
@@ -196,8 +333,12 @@ os_support = Probe(
     why="A system without security updates cannot be kept safe on the clinic's network, and products stop "
     "supporting it.",
     remedy="Plan the move to a supported release; until then, a paid extension of support if there is one.",
-    verify="The release of `/etc/os-release` has its end of support more than a year ahead.",
-    references=("domain: server.os-supported", "the table's rows name the maker's page"),
+    verify="The release in `/etc/os-release`, on Windows in `winver`, has its end of support more than a "
+    "year ahead.",
+    references=(
+        "domain: server.os-supported, workstation.os-supported",
+        "the table's rows name the maker's page",
+    ),
 )
 
 
@@ -248,6 +389,9 @@ def check_restart_needed(facts: OperatingSystem, levels: NoLevels, ctx: Context)
     if facts.container:
         yield NotApplicable(reason="a container runs its host's kernel")
         return
+    if facts.distribution.startswith("windows"):
+        yield from _check_windows_restart(facts)
+        return
     # Another flavour (cloud, rt, PAE) beside the running one is no newer version of it.
     newer = [
         one
@@ -262,6 +406,28 @@ def check_restart_needed(facts: OperatingSystem, levels: NoLevels, ctx: Context)
         yield Finding(impact=Impact.LIMITED, message="marked", evidence=evidence)
     elif not facts.kernels:
         yield NotChecked(reason="no kernel in /boot to compare the running one with")
+    else:
+        yield Passed(evidence=evidence)
+
+
+# What the marks of Windows mean, in the words of the finding.
+RESTART_REASONS = {
+    "servicing": "components of Windows",
+    "update": "Windows Update",
+    "rename": "a new name of the computer",
+}
+
+
+def _check_windows_restart(facts: OperatingSystem) -> Iterator[Result]:
+    evidence: dict[str, Value] = {"running": Text(facts.kernel), "file_changes": Number(facts.file_changes)}
+    if facts.restart_required is None:
+        yield NotChecked(reason="the marks of an outstanding restart are in the registry, which was not read")
+    elif facts.restart_required:
+        reasons = ", ".join(RESTART_REASONS[one] for one in facts.restart_reasons)
+        yield Finding(impact=Impact.LIMITED, message="waits", evidence={**evidence, "reasons": Text(reasons)})
+    elif facts.file_changes:
+        # Virus scanners and drivers leave these all the time: no reason to worry by itself.
+        yield Finding(impact=Impact.NOTE, when=When.LATER, message="files", evidence=evidence)
     else:
         yield Passed(evidence=evidence)
 
@@ -294,9 +460,12 @@ reboot_required = Probe(
     messages={
         "kernel": "Kernel {running} is running, but {installed} is installed: a restart is outstanding.",
         "marked": "The package manager asks for a restart to finish its updates.",
+        "waits": "A restart is outstanding for: {reasons}.",
+        "files": "{file_changes} files wait for the next start to be replaced or removed.",
     },
     why="An update that waits for a restart protects nobody yet.",
     remedy="Restart the machine in the next quiet window.",
-    verify="`uname -r` shows the newest kernel in /boot, and /run/reboot-required is gone.",
+    verify="`uname -r` shows the newest kernel in /boot, and /run/reboot-required is gone; on Windows, "
+    "Windows Update no longer asks for a restart.",
     references=("domain: workstation.reboot-pending",),
 )

@@ -19,9 +19,11 @@ from checkup.api import (
     Instant,
     Metric,
     NotApplicable,
+    NotChecked,
     NotEnoughHistory,
     Number,
     Passed,
+    PowerShell,
     Probe,
     Psutil,
     Ratio,
@@ -30,9 +32,12 @@ from checkup.api import (
     Shell,
     Step,
     When,
+    Wmi,
+    WmiQuery,
     Worse,
     judge,
 )
+from probes.windows.rows import Row, number, rows, rows_or_none, text
 
 # File systems that hold no data of their own: memory, kernel interfaces, read-only images.
 NOT_DATA = frozenset({"tmpfs", "devtmpfs", "ramfs", "efivarfs", "nsfs", "squashfs", "iso9660"})
@@ -59,8 +64,17 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A volume, or a kind of volumes, whose size is not known, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Volumes:
     volumes: tuple[Volume, ...]
+    unseen: tuple[Unseen, ...] = ()
 
 
 # `df -l` leaves network mounts out, whose dead server would hang us; busybox has no -l. Of the mounts only
@@ -76,6 +90,26 @@ exit 0
 """
 
 
+# Volumes in a folder are in Win32_Volume only, which not every account is shown.
+WINDOWS = r"""
+$rows = @{}
+$properties = 'DeviceID', 'FileSystem', 'Size', 'FreeSpace'
+$rows['Win32_LogicalDisk'] = Wmi -Class 'Win32_LogicalDisk' -Properties $properties -Where 'DriveType = 3'
+$properties = 'Name', 'DriveLetter', 'FileSystem', 'Capacity', 'FreeSpace'
+try {
+  $rows['Win32_Volume'] = Wmi -Class 'Win32_Volume' -Properties $properties -Where 'DriveType = 3'
+} catch {
+  # The reader of these rows reports that they are missing.
+  $rows['Win32_Volume'] = $null
+}
+$rows
+"""
+
+CIM = Wmi(
+    (WmiQuery("Win32_LogicalDisk", ("DeviceID", "FileSystem", "Size", "FreeSpace"), "DriveType = 3"),),
+)
+
+
 def read_local() -> JSON:
     volumes: list[JSON] = []
     for part in psutil.disk_partitions(all=True):
@@ -85,6 +119,8 @@ def read_local() -> JSON:
 
 
 def parse(raw: JSON, source: str, version: int) -> Volumes:
+    if source in ("windows", "cim"):
+        return _from_windows(raw)
     volumes = _from_psutil(raw) if source == "local" else _from_df(str(raw))
     return Volumes(tuple(v for v in volumes if v.size_bytes >= SMALLEST and _holds_data(v)))
 
@@ -94,6 +130,29 @@ def _holds_data(volume: Volume) -> bool:
     if volume.filesystem == "overlay":
         return volume.mount == "/"
     return volume.filesystem not in NOT_DATA
+
+
+def _from_windows(raw: JSON) -> Volumes:
+    found = [_drive(row) for row in rows(raw, "Win32_LogicalDisk")]
+    mounted = rows_or_none(raw, "Win32_Volume")
+    # A partition without letter and folder (for recovery, for starting) is not in use, and is often full.
+    found += [
+        _drive({**row, "DeviceID": row["Name"], "Size": row["Capacity"]})
+        for row in mounted or []
+        if not text(row["DriveLetter"]) and not text(row["Name"]).startswith("\\\\?\\")
+    ]
+    unseen = [Unseen(one.mount, "locked, or without a file system") for one in found if not one.size_bytes]
+    if not mounted:
+        unseen.append(Unseen("volumes without a drive letter", "they were not listed to this account"))
+    return Volumes(tuple(one for one in found if one.size_bytes >= SMALLEST), tuple(unseen))
+
+
+def _drive(row: Row) -> Volume:
+    name = text(row["DeviceID"])
+    size, free = number(row["Size"]) or 0, number(row["FreeSpace"]) or 0
+    if not name or not 0 <= free <= size:
+        raise ValueError("a volume without a name, or with more room than its size")
+    return Volume(name.rstrip("\\"), text(row["FileSystem"]), size, size - free, free, 0, 0)
 
 
 def _from_psutil(raw: Any) -> Iterator[Volume]:
@@ -124,9 +183,14 @@ def _df_rows(text: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
 volumes = Section(
     name="volumes",
     facts=Volumes,
-    collect={"posix": Shell(POSIX), "local": Psutil(read_local)},
+    collect={
+        "posix": Shell(POSIX),
+        "local": Psutil(read_local),
+        "windows": PowerShell(WINDOWS, timeout_s=30, rights="user", cost="medium"),
+        "cim": CIM,
+    },
     parse=parse,
-    privacy="mount points and sizes",
+    privacy="mount points, drive letters and sizes",
 )
 
 
@@ -137,8 +201,10 @@ class SpaceLevels:
 
 
 def check_space(facts: Volumes, levels: SpaceLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.volumes:
+    if not facts.volumes and not facts.unseen:
         yield NotApplicable(reason="no volume holds data")
+    for one in facts.unseen:
+        yield NotChecked(item=one.what, reason=one.why)
     for volume in facts.volumes:
         yield from judge(
             "used",
@@ -165,7 +231,7 @@ space = Probe(
     },
     why="When a volume is full, nothing that lives on it can be saved, and databases may be damaged.",
     remedy="Remove what is no longer needed (old backups, installers, logs), or extend the volume.",
-    verify="`df -h` shows the volume below the level given.",
+    verify="`df -h`, on Windows the properties of the drive, show the volume below the level given.",
     references=("domain: server.disk-free",),
 )
 

@@ -79,6 +79,6 @@ name_resolution = Probe(
     },
     why="A machine that finds another server behind the name works on the wrong data, or not at all.",
     remedy="Remove the entry from the hosts file and correct the record of the name server.",
-    verify="`getent hosts` with the name gives the same address on all machines.",
+    verify="`getent hosts` with the name, on Windows `ping -n 1`, shows the same address on all machines.",
     references=("domain: network.name-resolution",),
 )

@@ -1,0 +1,1 @@
+"""Probes of the network between workstations and servers, and of file sharing."""
