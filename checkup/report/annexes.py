@@ -18,6 +18,7 @@ MOST_LEDGER_LINES = 2000
 _HOST_KEYS = {
     "pinned": "host key pinned",
     "known_hosts": "host key known",
+    "ca": "certificate checked",
     "ignored": "host key not verified",
 }
 _IDENTITIES = {

@@ -45,7 +45,7 @@ class SiteHeader:
 class EndpointFacts:
     """How one endpoint was reached, or not, in one run. Round trip and clock values in seconds.
 
-    `host_key_check` is "pinned", "known_hosts", "ignored" or ""; `identity_check` is "pinned",
+    `host_key_check` is "pinned", "known_hosts", "ca", "ignored" or ""; `identity_check` is "pinned",
     "first", "none", "mismatch" or "". `complete` is true only when the END frame was seen.
     """
 

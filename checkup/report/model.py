@@ -167,6 +167,29 @@ class SystemLine:
     clock: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedCell:
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedMachine:
+    title: str
+    cells: tuple[ComparedCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparedTable:
+    """`columns` are those in which machines differ; `alike` says what all of them have."""
+
+    name: str
+    columns: tuple[str, ...]
+    machines: tuple[ComparedMachine, ...]
+    compared: int
+    alike: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotCheckedRow:
     where: str
@@ -264,6 +287,7 @@ class ReportView:
     unused_waivers: tuple[str, ...]
     systems: tuple[SystemPage, ...]
     quiet_systems: tuple[SystemLine, ...]
+    compared: tuple[ComparedTable, ...]
     not_checked: tuple[NotCheckedRow, ...]
     runs: tuple[str, ...]
     reached: tuple[Reached, ...]

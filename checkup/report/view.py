@@ -8,6 +8,7 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from checkup.report import annexes, summary, trends
+from checkup.report.comparison import compared
 from checkup.report.findings import MOST_NOTES, cards, grouped, notes, open_findings, printing, waived_rows
 from checkup.report.input import ReportInput
 from checkup.report.model import (
@@ -31,6 +32,7 @@ _HEADINGS = {
     "trends": "Growth and forecast",
     "findings": "Findings",
     "systems": "Systems examined",
+    "compared": "Machines compared",
     "not_checked": "What was not checked, and why",
     "waived": "Accepted risks",
     "method": "Annex: method",
@@ -54,6 +56,7 @@ def build_view(given: ReportInput) -> ReportView:
     chart, caption = summary.before_and_now(assessment, counts, formats)
     changes = summary.changes(assessment, by_card, printer)
     pages, lines = systems(given, by_card, printer)
+    side_by_side = compared(assessment, printer)
     missing = not_checked(given, printer)
     found_notes = notes(assessment, printer)
     accepted = waived_rows(assessment, printer)
@@ -69,6 +72,7 @@ def build_view(given: ReportInput) -> ReportView:
         "trends": bool(charts or figures),
         "findings": bool(printed or found_notes),
         "systems": bool(pages or lines),
+        "compared": bool(side_by_side),
         "not_checked": bool(missing),
         "waived": bool(accepted or assessment.unused_waivers),
         "method": True,
@@ -109,6 +113,7 @@ def build_view(given: ReportInput) -> ReportView:
         unused_waivers=tuple(clean(text, 300) for text in assessment.unused_waivers),
         systems=tuple(pages),
         quiet_systems=tuple(lines),
+        compared=tuple(side_by_side),
         not_checked=tuple(missing),
         runs=tuple(annexes.runs(given, formats)),
         reached=tuple(annexes.reached(given, formats)),
