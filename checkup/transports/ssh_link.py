@@ -6,11 +6,11 @@ with closing the connection from outside.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,7 @@ from paramiko.packet import Packetizer
 from checkup.api import ErrorClass
 from checkup.clean import clean_line
 from checkup.transports import host_key, known_hosts, ssh_login
+from checkup.transports.limit import limited
 from checkup.transports.session import (
     ConnectionFacts,
     Credential,
@@ -79,23 +80,9 @@ class Link:
         if self.transport.is_alive() and self.transport is not threading.current_thread():
             self.transport.join(1)
 
-    @contextlib.contextmanager
-    def closed_after(self, seconds: float) -> Generator[threading.Event, None, None]:
+    def closed_after(self, seconds: float) -> AbstractContextManager[threading.Event]:
         """Close the connection if the block takes longer; the event tells whether that happened."""
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            self.close()
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield expired
-        finally:
-            timer.cancel()
-            timer.join()
+        return limited(seconds, self.close)
 
 
 def open_link(

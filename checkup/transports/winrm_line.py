@@ -11,7 +11,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http.client import HTTPResponse
 from io import BufferedReader
 from typing import Any, cast
@@ -23,6 +24,7 @@ from urllib3.connection import HTTPConnection
 
 from checkup.clean import clean_line
 from checkup.transports import winrm_tls
+from checkup.transports.limit import limited
 from checkup.transports.session import ConnectionFacts, Deadlines, TransportError
 from checkup.transports.winrm import Connect
 from checkup.transports.wire import dial, shown_address
@@ -105,26 +107,12 @@ class Line:
         if self._held is not None:
             self._held.close()
 
-    @contextlib.contextmanager
-    def limited(self, seconds: float) -> Generator[threading.Event, None, None]:
+    def limited(self, seconds: float) -> AbstractContextManager[threading.Event]:
         """Cut the connection if the block takes longer; the event tells whether that happened.
 
         The libraries' own limit is for each read, and a byte a second passes it for ever.
         """
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            self.cut()
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield expired
-        finally:
-            timer.cancel()
-            timer.join()
+        return limited(seconds, self.cut)
 
     def heard(self, response: BaseHTTPResponse) -> None:
         self._last = response
