@@ -36,13 +36,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX file modes and prog
 VALUE = "s3cret/V&lue"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_remembered", set[str]())
-    monkeypatch.setattr(secrets, "_forms", ())
-    monkeypatch.setattr(secrets, "_answers", dict[str, str]())
-
-
 def refusal(reference: str) -> str:
     with pytest.raises(SecretError) as raised:
         resolve(reference)

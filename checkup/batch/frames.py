@@ -44,6 +44,7 @@ _HEADER = re.compile(
     rb" reason=(?P<reason>[ -~]*)"
 )
 _NOT_TEXT = re.compile(rb"[^ -~\t\n]")
+_LINE = 76  # characters of base64 in a line, as the batch on Windows prints it
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -233,29 +234,34 @@ def posix_cksum(content: bytes) -> int:
     return int(f"{crc ^ 0xFFFFFFFF:032b}"[::-1], 2) ^ 0xFFFFFFFF
 
 
-def encode_frame(frame: Frame, token: str) -> bytes:
+def encode_frame(frame: Frame, token: str, *, windows: bool = False) -> bytes:
     """A frame as a machine would print it. Raises ValueError for what a header cannot hold."""
     encoding, encoded = "text", frame.payload
-    if _NOT_TEXT.search(encoded):
+    if windows or _NOT_TEXT.search(encoded):
         encoding, encoded = "b64", base64.b64encode(encoded)
+    if windows:
+        encoded = b"\n".join(encoded[at : at + _LINE] for at in range(0, len(encoded), _LINE))
+        checksum = f"sha1:{sha1(encoded, usedforsecurity=False).hexdigest()}"
+    else:
+        checksum = str(posix_cksum(encoded))
     reason = clean_line(frame.reason, MOST_REASON_CHARACTERS).encode("ascii", "replace").decode("ascii")
     milliseconds = -1 if frame.milliseconds is None else frame.milliseconds
     header = (
         f"#CHECKUP {token} {frame.kind} target={frame.target or '-'} section={frame.section or '-'}"
         f" version={frame.version} status={frame.status} ms={milliseconds} encoding={encoding}"
-        f" bytes={len(encoded)} cksum={posix_cksum(encoded)} reason={reason}"
+        f" bytes={len(encoded)} cksum={checksum} reason={reason}"
     ).encode("ascii", "replace")
     if not _HEADER.fullmatch(header):
         raise ValueError(f"no frame can carry this header: {header.decode('ascii')}")
     return header + b"\n" + encoded + b"\n"
 
 
-def encode_stream(hello: Mapping[str, str], sections: Iterable[Frame]) -> bytes:
+def encode_stream(hello: Mapping[str, str], sections: Iterable[Frame], *, windows: bool = False) -> bytes:
     """A whole answer, HELLO to END: what a bundle's file holds. Its token is made from its content."""
     frames = [Frame(kind="HELLO", payload=_lines(hello)), *sections]
     token = sha256(b"".join(encode_frame(frame, "0" * 12) for frame in frames)).hexdigest()[:12]
     end = Frame(kind="END", payload=_lines({"frames": str(len(frames))}))
-    return b"".join(encode_frame(frame, token) for frame in (*frames, end))
+    return b"".join(encode_frame(frame, token, windows=windows) for frame in (*frames, end))
 
 
 def _lines(pairs: Mapping[str, str]) -> bytes:

@@ -8,13 +8,17 @@ import typer
 
 from checkup import __version__
 from checkup.cli import (
+    access_request,
     analyse,
+    bundle,
     collect,
     deliver,
     diff,
+    discover,
     doctor,
     due,
     history,
+    import_,
     init,
     plan,
     probes,
@@ -22,6 +26,7 @@ from checkup.cli import (
     run,
     schedule,
     schema,
+    selftest,
     validate,
 )
 
@@ -44,11 +49,16 @@ for name, command in (
     ("collect", collect.collect),
     ("analyse", analyse.analyse),
     ("report", report.report),
+    ("bundle", bundle.bundle),
+    ("import", import_.import_),
+    ("access-request", access_request.access_request),
     ("history", history.history),
     ("diff", diff.diff),
     ("due", due.due),
     ("deliver", deliver.deliver),
     ("doctor", doctor.doctor),
+    ("discover", discover.discover),
+    ("selftest", selftest.selftest),
     ("schema", schema.schema),
 ):
     app.command(name)(command)

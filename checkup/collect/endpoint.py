@@ -277,6 +277,8 @@ class _Examination:
                     reason=reason,
                     milliseconds=frame.milliseconds,
                     payload_bytes=len(frame.payload),
+                    # A neighbour was asked its management classes, as where there is no shell.
+                    source="cim" if self.hello.get("way") == "wmi" else "",
                 )
 
     def _hello(self, hello: Mapping[str, str], facts: ConnectionFacts, sent_at: datetime) -> None:

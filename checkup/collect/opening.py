@@ -19,6 +19,7 @@ from checkup.transports import (
     JumpPool,
     LoginGate,
     Session,
+    TransportError,
     open_session,
     ssh,
 )
@@ -68,6 +69,13 @@ class Opening:
     def open(self, plan: EndpointPlan, facts: ConnectionFacts, fallback: bool = False) -> Session:
         """Raises TransportError; `facts` is filled in as far as the connection came."""
         connect = (self._fallbacks if fallback else self._connects)[plan.endpoint]
+        transport = getattr(connect, "transport", "")
+        if transport != (plan.fallback if fallback else plan.transport):
+            raise TransportError(
+                ErrorClass.UNSUPPORTED,
+                f"it was planned by {plan.transport}, but the site file now says {transport}: start a "
+                "new run instead of resuming this one",
+            )
         return open_session(
             connect,
             platform=plan.platform,

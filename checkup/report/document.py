@@ -9,15 +9,10 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from checkup.clean import clean, clean_line
-from checkup.report.html import TEMPLATES
+from checkup.report.templates import environment, stylesheet
 
 Width = Literal["name", "short", "long", "rest"]
 
@@ -90,10 +85,10 @@ class WrittenDocument:
 
 def render_document(document: Document, *, screen: bool) -> str:
     """The document as HTML; `screen` makes it complete in itself, its style sheets included."""
-    styles = [_stylesheet(name) for name in ("report.css", "screen.css")] if screen else []
+    styles = [stylesheet(name) for name in ("report.css", "screen.css")] if screen else []
     created = f"{document.created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return (
-        _environment()
+        environment()
         .get_template("document.html")
         .render(document=document, screen=screen, styles=styles, created=created)
     )
@@ -117,23 +112,3 @@ def write_document(document: Document, pdf: Path) -> WrittenDocument:
         return WrittenDocument(html=html, pdf=None, problem=str(error))
     pdf.write_bytes(content)
     return WrittenDocument(html=html, pdf=pdf)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # What is printed may quote a machine, or a site file.
-    environment.filters |= {"plain": clean_line, "block": clean}  # pyright: ignore[reportUnknownMemberType]
-    return environment
-
-
-@cache
-def _stylesheet(name: str) -> Markup:
-    # Our own file, and style sheets know no HTML escapes.
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - not foreign text

@@ -13,8 +13,8 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from checkup.report.html import TEMPLATES
 from checkup.report.pdf import BLOCKED_FETCH, LIBRARY_MISSING, OUT_OF_MEMORY
+from checkup.report.templates import TEMPLATES
 
 ASSETS = {".css": "text/css", ".otf": "font/otf", ".ttf": "font/ttf", ".woff2": "font/woff2"}
 
@@ -50,7 +50,7 @@ def render(
         weasyprint.Attachment(
             string=attachment,
             name=attachment_name,
-            description="The results of the check-up, to be read by programs",
+            description="The same as data, to be read by programs",
             relationship="Data",
             created=created,
             modified=created,

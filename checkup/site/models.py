@@ -251,7 +251,10 @@ class Credential(Model):
     @model_validator(mode="after")
     def _can_log_in(self) -> Credential:
         if not (self.key or self.password or self.agent or self.keytab or self.ticket):
-            raise refused("a user alone cannot log in", "add `key:`, `password:`, `agent: true`, `keytab:` or `ticket: true`")
+            raise refused(
+                "a user alone cannot log in",
+                "add `key:`, `password:`, `agent: true`, `keytab:` or `ticket: true`",
+            )
         if self.certificate and not self.key:
             raise refused("a certificate without its private key", "add `key:`")
         if self.passphrase and not self.key:

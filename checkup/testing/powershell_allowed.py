@@ -256,6 +256,7 @@ NEW_OBJECTS = names(
     collections.queue collections.sortedlist collections.stack datetime diagnostics.stopwatch
     diagnostics.eventing.reader.eventlogconfiguration diagnostics.eventing.reader.eventlogquery
     diagnostics.eventing.reader.eventlogreader diagnostics.eventing.reader.eventlogpropertyselector
+    directoryservices.directorysearcher
     io.directoryinfo io.driveinfo io.fileinfo io.filestream net.sockets.tcpclient
     security.accesscontrol.rawsecuritydescriptor
     security.cryptography.md5cryptoserviceprovider security.cryptography.sha1cryptoserviceprovider
@@ -302,6 +303,7 @@ METHODS: Mapping[str, Method] = {
         ANY,
     ),
     "beginconnect": ANY,  # of a TCP client: is a port open
+    "findall": Method(0),  # of a directory searcher
     "endconnect": Method(1),
     "close": Method(0),
     "connect": Method(0),  # of the task scheduler
@@ -456,7 +458,6 @@ PROLOGUE: Mapping[str, Mapping[str, str]] = {
         "property NoMachineProfile": "of the session's options: no profile is made on the neighbour",
         "set CheckupComputer": "Wmi asks that neighbour",
         "set CheckupPipeline": "frames go into the pipeline, so that they can be written to the file",
-        "type management.automation.scriptblock": "a batch is a script block",
         "variable CheckupBatch": "HelloFrom runs within a batch",
         "variable MyInvocation": "the answer is laid beside the script",
     },

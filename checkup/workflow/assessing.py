@@ -44,7 +44,7 @@ class VisitRuns:
 def visit_runs(store: Store, name: str) -> VisitRuns:
     """The visit that `name` belongs to: a run's id, or a site's id for its newest run."""
     runs = store.runs()
-    run = next((r for r in runs if name in (r.id, r.site)), None)
+    run = next((r for r in runs if name == r.id or (name == r.site and plan_of(r).checks)), None)
     if run is None:
         raise NothingCollected(
             f"the store has no run and no site {name!r}; `checkup history` lists what there is"

@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkup.assessment import Assessment, Priority
+from checkup.assessment import Assessment
 from checkup.catalogue import Catalogue
 from checkup.collect.events import Emit
 from checkup.plan import Plan
 from checkup.workflow.assessing import NothingCollected, VisitRuns, assess_visit, site_of, visit_runs
 from checkup.workflow.collecting import RunOutcome, plan_of, plan_run, resume_run, start_run
-from checkup.workflow.exit_status import Exit, exit_status
+from checkup.workflow.conclude import conclude
+from checkup.workflow.exit_status import Exit
 from checkup.workflow.prepare import Prepared, prepare, store_at, utc_now
 from checkup.workflow.reporting import Written, report_input, report_name, write_report
 from checkup.workflow.visits import chosen_visit, unattended_visit
@@ -66,23 +67,21 @@ def check_up(wish: Wish, *, progress: Progress, say: Say, clock: Callable[[], da
         outcome = run(wish, prepared, store, progress=progress, say=say, clock=clock)
         if outcome is None:
             return Done(status=Exit.COMPLETE)
-        collected = outcome.collected
-        if collected.failure is not None:
-            say(f"not everything could be kept: {collected.failure}")
-        of = visit_runs(store, outcome.run_id)
-        assessment = assess_visit(store, of, prepared.catalogue, unwritten=collected.lost)
-        saved = _saved(store, of, assessment, say)
-        written = _written(wish, store, of, assessment, say)
-        status = exit_status(
-            assessment,
-            written=saved and written is not None and collected.failure is None,
-            interrupted=collected.interrupted,
-            fail_on=None if wish.fail_on == "none" else Priority(wish.fail_on.upper()),
+        ended = conclude(
+            store,
+            outcome,
+            prepared.catalogue,
+            output=wish.output,
+            pdf=wish.pdf,
+            fail_on=wish.fail_on,
+            say=say,
         )
-        if collected.interrupted:
+        if outcome.collected.interrupted:
             again = f"checkup run {wish.site_file} --resume {outcome.run_id}"
             say(f"interrupted: what was finished is kept; `{again}` goes on")
-        return Done(status=status, run_id=outcome.run_id, assessment=assessment, written=written)
+        return Done(
+            status=ended.status, run_id=outcome.run_id, assessment=ended.assessment, written=ended.written
+        )
 
 
 def run(
@@ -156,23 +155,3 @@ def report(store: Store, name: str, output: Path, pdf: Path | None) -> tuple[Ass
     assessment = latest_assessment(store, of)
     data = report_input(store, of, assessment)
     return assessment, write_report(data, output, report_name(site_of(of.newest), assessment), pdf=pdf)
-
-
-def _saved(store: Store, of: VisitRuns, assessment: Assessment, say: Say) -> bool:
-    from checkup.store import StoreError
-
-    try:
-        store.save_assessment(of.visit_id, assessment)
-    except StoreError as error:
-        say(str(error))
-        return False
-    return True
-
-
-def _written(wish: Wish, store: Store, of: VisitRuns, assessment: Assessment, say: Say) -> Written | None:
-    try:
-        data = report_input(store, of, assessment)
-        return write_report(data, wish.output, report_name(site_of(of.newest), assessment), pdf=wish.pdf)
-    except OSError as error:
-        say(f"the report could not be written: {error}")
-        return None

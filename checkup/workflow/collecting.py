@@ -67,11 +67,15 @@ def _since(site: Site, store: Store | None, visit: Visit, now: datetime) -> Mapp
     """When each target was last seen, leaving out the runs of the visit that this run belongs to."""
     seen: dict[str, datetime] = {}
     for run in store.runs(site.site.id) if store is not None else ():
+        if not plan_of(run).checks:
+            continue  # a self-test or a look round: nothing was judged since then
         same_visit = run.visit is visit and visit is not Visit.INTERIM and now - run.started_at < STAYS_OPEN
         if run.started_at < now and not same_visit and store is not None:
             for endpoint in store.finished_endpoints(run.id):
                 seen.setdefault(endpoint, run.started_at)
-    return {target.id: seen.get(target.endpoint, now - FIRST_LOOK_BACK) for target in site.targets()}
+    # By the day, so that a script written today has the bytes that are sent today.
+    first = (now - FIRST_LOOK_BACK).replace(hour=0, minute=0, second=0, microsecond=0)
+    return {target.id: seen.get(target.endpoint, first) for target in site.targets()}
 
 
 def plan_of(run: RunRecord) -> Plan:

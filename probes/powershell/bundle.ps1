@@ -9,12 +9,6 @@ $CheckupPipeline = $true
 $ScriptFile = [string] $MyInvocation.MyCommand.Path
 $Round = @{ 'examined' = 0; 'kept' = 0; 'denied' = 0; 'refused' = '' }
 
-# A computer that does not answer in time is passed over.
-$PSSessionOption = New-Object System.Management.Automation.Remoting.PSSessionOption
-$PSSessionOption.OpenTimeout = New-Object System.TimeSpan(0, 0, 20)
-$PSSessionOption.OperationTimeout = New-Object System.TimeSpan(0, 2, 0)
-$PSSessionOption.NoMachineProfile = $true
-
 function Say([string] $line) {
   Write-Host $line
 }
@@ -33,7 +27,7 @@ function AnswerFile([string] $name) {
 }
 
 # Runs the round and writes what comes of it. The first line says of how many computers the file tells.
-function DeliverBundle([string] $name, [int] $machines, [scriptblock] $collect) {
+function DeliverBundle([string] $name, [int] $machines, $collect) {
   $file = AnswerFile $name
   try {
     & {
@@ -55,7 +49,7 @@ function DeliverBundle([string] $name, [int] $machines, [scriptblock] $collect) 
   Say 'Please send it as it is, as an attachment: the first lines of this script say to whom.'
 }
 
-function CollectHere([string] $endpoint, [scriptblock] $batch) {
+function CollectHere([string] $endpoint, $batch) {
   Say "$endpoint (this computer): being read ..."
   try {
     & $batch
@@ -73,8 +67,8 @@ function CollectThere {
     [string] $computer,
     [string] $opens,
     [string] $closes,
-    [scriptblock] $batch,
-    [scriptblock] $queries
+    $batch,
+    $queries
   )
   if ($opens -ne '' -and (AtWork $opens $closes)) {
     LeftOut $endpoint 'opted_out' "this machine is left alone from $opens to $closes; run it later"
@@ -88,7 +82,13 @@ function CollectThere {
   $Round['kept'] = 0
   $class = 'unreachable'
   $why = "$computer answers neither on TCP port 5985 (WinRM) nor on 135 (DCOM): off, asleep, or behind a firewall"
+  $tried = ''
   if (Answers $computer 5985) {
+    # Looked up by Invoke-Command: a computer that does not answer in time is passed over.
+    $PSSessionOption = New-Object System.Management.Automation.Remoting.PSSessionOption
+    $PSSessionOption.OpenTimeout = New-Object System.TimeSpan(0, 0, 20)
+    $PSSessionOption.OperationTimeout = New-Object System.TimeSpan(0, 2, 0)
+    $PSSessionOption.NoMachineProfile = $true
     try {
       Invoke-Command $computer $batch | ForEach-Object {
         $Round['kept'] = $Round['kept'] + 1
@@ -98,7 +98,8 @@ function CollectThere {
       return
     } catch {
       $class = ReasonOf $_.Exception
-      $why = 'by WinRM: ' + $_.Exception.Message
+      $tried = 'by WinRM: ' + $_.Exception.Message + '; '
+      $why = $tried
     }
     if ($Round['kept'] -gt 0) {
       LeftOut $endpoint 'dropped' $why
@@ -117,7 +118,7 @@ function CollectThere {
       return
     } catch {
       $class = ReasonOf $_.Exception
-      $why = 'by WMI: ' + $_.Exception.Message
+      $why = $tried + 'by WMI: ' + $_.Exception.Message
     }
     if ($class -eq 'auth' -or $class -eq 'denied') {
       Refused $endpoint $class $why
@@ -159,7 +160,7 @@ function ReasonOf($exception) {
   # account disabled, logon type not granted, account expired, password to be changed, account locked
   # (winerror.h); below 0 the same as HRESULT.
   $logon = @(1326, 1327, 1328, 1329, 1330, 1331, 1385, 1793, 1907, 1909)
-  for ($one = $exception; $one -ne $null; $one = $one.InnerException) {
+  for ($one = $exception; $null -ne $one; $one = $one.InnerException) {
     $said = [string] $one.Message
     if ($said.StartsWith('#constrained ')) {
       return 'constrained'
@@ -213,7 +214,7 @@ function HelloFrom([string] $site, [string] $endpoint) {
   $products = Wmi -Class 'Win32_ComputerSystemProduct' -Properties @('UUID')
   $system = $systems[0]
   $identity = ''
-  if ($products.Length -gt 0 -and $products[0]['UUID'] -ne $null) {
+  if ($products.Length -gt 0 -and $null -ne $products[0]['UUID']) {
     $identity = 'smbios-uuid:' + ([string] $products[0]['UUID']).ToLowerInvariant()
   }
   $kinds = @{ '1' = 'client'; '2' = 'domain-controller'; '3' = 'server' }

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import samples
 
-from checkup.report.html import TEMPLATES, render_html
+from checkup.report.html import render_html
+from checkup.report.templates import TEMPLATES
 from checkup.report.view import build_view
 
 FILES = sorted(path for path in TEMPLATES.rglob("*.html"))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkup import catalogue
+from checkup.api import JSON
 from checkup.testing.__main__ import main
 from checkup.testing.running import run_sample
 from checkup.testing.samples import OLD_WINDOWS, load
@@ -23,7 +24,7 @@ from checkup.testing.shapes import (
 )
 
 REPOSITORY = Path(__file__).parents[2]
-ROWS = {"Win32_Disk": [{"Name": "C:", "Size": 5}, {"Name": "D:", "Size": None, "Label": "data"}]}
+ROWS: JSON = {"Win32_Disk": [{"Name": "C:", "Size": 5}, {"Name": "D:", "Size": None, "Label": "data"}]}
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -52,7 +53,7 @@ def test_data_of_the_recorded_shape_do_not_differ() -> None:
 
 
 def test_what_is_missing_new_or_of_another_type_is_named() -> None:
-    seen = {"Win32_Disk": [{"Size": "5", "Mood": {"is": "good"}}], "Win32_Drive": []}
+    seen: JSON = {"Win32_Disk": [{"Size": "5", "Mood": {"is": "good"}}], "Win32_Drive": []}
     assert differences(shape_of([ROWS]), shape_of([seen])) == [
         "$.Win32_Disk[].Name is missing",
         "$.Win32_Disk[].Mood is new",
@@ -82,7 +83,7 @@ def test_data_never_differ_from_their_own_shape(value: object) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"a": 1}', '{"a": {"windows": {"$": 1}}}', "no JSON"])
 def test_what_are_no_shapes_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"Expecting|object"):
         read_shapes(text)
 
 
