@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkup import secrets
 from checkup.api import JSON
 from checkup.secrets import (
     MASK,
