@@ -143,7 +143,7 @@ class KerberosAcceptor:
     """
 
     def __init__(self, binding: bytes | None = None) -> None:
-        import kerberos
+        import kerberos  # pyright: ignore[reportMissingImports] - an extra, built for the tests
 
         self._kerberos: Any = kerberos
         self._context: Any = None
