@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from checkup.analyse import trend, waivers
 from checkup.analyse.facts import newest
@@ -144,7 +144,13 @@ def _different(prefix: str, defaults: object, in_force: object) -> dict[str, str
 
 
 def _level_texts(levels: Any) -> dict[str, str]:
-    return {field.name: str(getattr(levels, field.name)) for field in dataclasses.fields(levels)}
+    return {field.name: _level_text(getattr(levels, field.name)) for field in dataclasses.fields(levels)}
+
+
+def _level_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
 
 
 def _ranked(results: Iterable[ItemResult], site: Site) -> list[ItemResult]:

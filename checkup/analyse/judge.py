@@ -41,6 +41,7 @@ from checkup.clean import clean, clean_line
 # A probe that finds more than this on one target is cut off, and says so.
 MOST_RESULTS = 500
 MOST_COLUMNS = 40
+MOST_NAMED = 5
 
 History = Mapping[tuple[str, str, str, str], Sequence[Point]]  # by probe, target, metric, item
 
@@ -148,7 +149,10 @@ def judge_site(entry: Entry, targets: Sequence[Target], levels: LevelsInForce, w
     sources = {section.name: "+".join(sorted({f.source for f in facts.values() if f.usable}))}
     context = _context(entry, site, facts.values(), sources, world)
     partial = bool(missing) or any(f.quality is Quality.PARTIAL for f in facts.values())
-    reason = "not every target could be compared" if missing else _reason(facts.values())
+    names = ", ".join(result.item for result in missing[:MOST_NAMED]) + (
+        ", …" if len(missing) > MOST_NAMED else ""
+    )
+    reason = f"not compared with {names}" if missing else _reason(facts.values())
     known = {target.id: target for target in targets if target.id in usable}
     judged = _closed(entry, "", PerTarget(usable, known), levels, context, partial, reason)
     return replace(judged, results=(*judged.results, *missing))

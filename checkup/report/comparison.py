@@ -12,7 +12,7 @@ from checkup.report.text import clean
 
 # What fits beside the machine's name on a page.
 MOST_COLUMNS = 5
-MOST_CHARACTERS = 60
+MOST_CHARACTERS = 120
 NOTHING = "–"
 
 

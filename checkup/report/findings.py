@@ -120,7 +120,7 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
         anchor=f"finding-{index}",
         priority=rank.priority.value,
         style=rank.priority.value.lower(),
-        heading=messages[0] if same else f"Found in {len(group)} places: not as it should be",
+        heading=messages[0] if same else f"Not so in {len(group)} places: {title[:1].lower()}{title[1:]}",
         expected=title,
         probe=clean(probe.id, 120),
         where=several_places(group, printer),

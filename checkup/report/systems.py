@@ -298,7 +298,8 @@ def _line(
 ) -> SystemLine:
     seen = Counter(check.outcome for check in planned)
     hello: Mapping[str, str] = endpoint.hello if endpoint else {}
-    system = f"{hello.get('os_id', '')} {hello.get('os_version', '')}".strip()
+    made_by = "Windows " if hello.get("platform") == "windows" else ""
+    system = f"{made_by}{hello.get('os_id', '')} {hello.get('os_version', '')}".strip()
     return SystemLine(
         title=printer.where(target.id),
         kind=_kind(target),

@@ -141,6 +141,10 @@ def ratio_text(value: float) -> str:
     return f"{shown.removesuffix('.0')}{NBSP}%"
 
 
+# Beyond two years nobody counts in days.
+DAYS_SAID = 730
+
+
 def duration_text(seconds: float) -> str:
     """The two largest units that matter: "3 days", "2 h 5 min", "45 s", "12 ms"."""
     if not math.isfinite(seconds):
@@ -156,7 +160,10 @@ def duration_text(seconds: float) -> str:
     if minutes < 48 * 60:
         hours, minutes = divmod(minutes, 60)
         return f"{sign}{hours}{NBSP}h" + (f"{NBSP}{minutes}{NBSP}min" if minutes else "")
-    return f"{sign}{count(round(seconds / 86400), 'day')}"
+    days = round(seconds / 86400)
+    if days <= DAYS_SAID:
+        return f"{sign}{count(days, 'day')}"
+    return f"{sign}{days / 365.25:.1f}{NBSP}years"
 
 
 def number_text(value: float, unit: str = "") -> str:

@@ -71,8 +71,7 @@ def read_file(path: Path) -> bytes:
         if not path.exists():
             raise TransportError(
                 ErrorClass.UNREACHABLE,
-                f"no bundle at {path}: `checkup bundle SITE.YAML --host NAME` writes the script; have it run "
-                "on the machine, and put its output there",
+                f"its answer ({path.name}) was not brought yet",
             )
         if not path.is_file():
             raise TransportError(ErrorClass.BAD_OUTPUT, f"{path} is not a file")

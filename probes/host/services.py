@@ -196,6 +196,10 @@ units = Section(
 PART_ONLY = "this account sees only some of the services"
 
 
+def _state(unit: Unit) -> str:
+    return unit.active if unit.sub == unit.active else f"{unit.active} ({unit.sub})"
+
+
 def check_failed(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     timed = {unit for _, unit in facts.timers}
     failed = [unit for unit in facts.failed if unit.name not in timed]
@@ -205,7 +209,7 @@ def check_failed(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Resul
             impact=Impact.LIMITED,
             message="failed",
             item=unit.name,
-            evidence={"state": Text(f"{unit.active} ({unit.sub})")},
+            evidence={"state": Text(_state(unit))},
         )
     if not facts.complete:
         yield NotChecked(reason=PART_ONLY, error=ErrorClass.DENIED)
@@ -218,7 +222,7 @@ failed_services = Probe(
     title="All services that were started are running or ended well",
     check=check_failed,
     levels=NoLevels(),
-    messages={"failed": "{item} has failed: {state}."},
+    messages={"failed": "{item} is not running as it should: {state}."},
     why="A failed service is work that silently is not done: a backup, a certificate renewal, an interface.",
     remedy="Read `systemctl status` of the unit, on Windows the entries of Service Control Manager in the "
     "System log; mend the cause and start the service; disable it if nobody needs it.",
@@ -243,7 +247,7 @@ def check_jobs(facts: Units, levels: NoLevels, ctx: Context) -> Iterator[Result]
             impact=Impact.LIMITED,
             message="failed",
             item=timer or unit,
-            evidence={"unit": Text(unit), "state": Text(f"{what.active} ({what.sub})")},
+            evidence={"unit": Text(unit), "state": Text(_state(what))},
         )
     if not failed:
         yield Passed(evidence={"timers": Number(len(facts.timers))})

@@ -285,8 +285,9 @@ def lifecycles() -> Mapping[tuple[str, str], Lifecycle]:
     return {(row.distribution, row.release): row for row in table}
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _noon(day: date) -> datetime:
+    """A day as a moment: noon in UTC is that day in the Americas, Europe and most of Asia."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,12 +300,12 @@ def check_support(facts: OperatingSystem, levels: SupportLevels, ctx: Context) -
     if row is None:
         yield NotChecked(reason=f"the lifecycle table does not know {facts.name or facts.distribution}")
         return
-    left = _midnight(row.ends) - ctx.now
+    left = _noon(row.ends) - ctx.now
     evidence: dict[str, Value] = {
         "system": Text(facts.name),
-        "ends": Instant(_midnight(row.ends)),
+        "ends": Instant(_noon(row.ends)),
         "source": Text(row.source),
-        "table_as_of": Instant(_midnight(row.as_of)),
+        "table_as_of": Instant(_noon(row.as_of)),
     }
     if left > timedelta(days=levels.soon_days):
         yield Passed(evidence=evidence)
@@ -316,7 +317,8 @@ def check_support(facts: OperatingSystem, levels: SupportLevels, ctx: Context) -
         when=When.BEFORE_NEXT_VISIT if ended else When.LATER,
         message="ended" if ended else "ends",
         evidence=evidence,
-        value=Duration(left.total_seconds()),
+        # What has ended does not get worse from visit to visit.
+        value=None if ended else Duration(left.total_seconds()),
         worse=Worse.LOWER,
     )
 
@@ -353,8 +355,8 @@ def check_table(facts: PerTarget[OperatingSystem], levels: TableLevels, ctx: Con
         yield NotApplicable(reason="no machine runs a system that the lifecycle table knows")
         return
     oldest = min(row.as_of for row in used)
-    age = ctx.now - _midnight(oldest)
-    evidence: dict[str, Value] = {"as_of": Instant(_midnight(oldest)), "age": Duration(age.total_seconds())}
+    age = ctx.now - _noon(oldest)
+    evidence: dict[str, Value] = {"as_of": Instant(_noon(oldest)), "age": Duration(age.total_seconds())}
     if age <= timedelta(days=levels.old_days):
         yield Passed(evidence=evidence)
         return

@@ -280,8 +280,8 @@ link_flaps = Probe(
     check=check,
     levels=Levels(),
     messages={
-        "interrupted": "Interruptions of the network in {days}: {count} (of the link {link}, of a file "
-        "server {server}); by day {by_day}.",
+        "interrupted": "The network was interrupted {count} times in {days}: the link {link} times, the "
+        "connection to a file server {server} times.",
     },
     why="Every interruption cuts open files off. An Access file that was being written is then damaged, and "
     "the program stops with a disk or network error.",

@@ -369,9 +369,10 @@ share_settings = Probe(
     },
     why="An offline copy of a database goes its own way, and puts itself in place of the real one later. "
     "Leasing delays writes in the client: with Access files it has caused damage since Windows 10 1803.",
-    remedy="In an elevated PowerShell: `Set-SmbShare -Name X -CachingMode None`; for a share with Access "
-    "files, after agreement, `-LeasingMode None` (older Windows: DisableLeasing, for all shares). The share "
-    "gets slower without leasing: try it first.",
+    remedy="Let clients keep nothing of the share's files: no offline copies and, for Access files, no "
+    "leasing. In an elevated PowerShell: `Set-SmbShare -Name X -CachingMode None`, and after agreement "
+    "`-LeasingMode None` (older Windows: DisableLeasing, for all shares). The share gets slower without "
+    "leasing: try it first.",
     verify="`Get-SmbShare X | Format-List *` shows CachingMode and LeasingMode as None.",
     rights="an administrator",
     references=("domain: server.share-settings",),

@@ -166,7 +166,7 @@ smb1 = Probe(
     title="The file server does not speak SMB 1",
     check=check_smb1,
     levels=NoLevels(),
-    messages={"on": "This machine still serves files by SMB 1 (as its {told_by} says)."},
+    messages={"on": "This machine still serves files by SMB 1."},
     why="SMB 1 has no protection against being listened to or changed on the way, and is how ransomware "
     "spread through whole networks. Microsoft has taken it out of new installations since 2017.",
     remedy="Find out whether a scanner, a copier or an old device still needs it (audit SMB 1 access for a "

@@ -81,8 +81,8 @@ wifi_link = Probe(
     check=check,
     levels=NoLevels(),
     messages={
-        "file": "The file server {item} is reached over {adapter} ({device}), which is {medium}.",
-        "sql": "The SQL server {item} is reached over {adapter} ({device}), which is {medium}.",
+        "file": "The file server {item} is reached over a {medium} adapter: {adapter} ({device}).",
+        "sql": "The SQL server {item} is reached over a {medium} adapter: {adapter} ({device}).",
     },
     why="Wi-Fi loses and repeats packets, and breaks off when a laptop moves or sleeps. A connection that "
     "breaks while writing is the commonest cause of damaged Access files.",

@@ -187,7 +187,7 @@ def _seen(tool: Tool, facts: Needs) -> Seen:
     running = tuple(name for name in facts.remote.running if name.lower() in tool.programs)
     services = tuple(one for one in facts.remote.services if one[0].lower().startswith(tool.services))
     names = (one.name for one in (facts.software.programs if facts.software else ()))
-    listed = next((name for name in names if re.search(rf"\\b{tool.listed}", name, re.IGNORECASE)), "")
+    listed = next((name for name in names if re.search(rf"\b{tool.listed}", name, re.IGNORECASE)), "")
     there = bool(running or services or listed)
     ports = tuple(port for port in _ports(facts) if port in tool.ports and there and _owns(tool, port, facts))
     return Seen(tool, listed, services, running, ports)

@@ -68,11 +68,9 @@ def _odbc(facts: Odbc) -> Seen:
     for one in facts.sources:
         kind = "user" if one.per_user else f"{one.bits}-bit"
         encrypted = f", encrypt {one.encrypt}" if one.encrypt else ""
-        sources.setdefault(f"data-source:{one.name} ({kind})", set()).add(one.leads_to + encrypted)
+        sources.setdefault(f"data source {one.name} ({kind})", set()).add(one.leads_to + encrypted)
     drivers = {
-        f"odbc-driver:{one.name} ({one.bits}-bit)": one.version
-        if one.state == "there"
-        else f"file {one.state}"
+        f"{one.name} ({one.bits}-bit)": one.version if one.state == "there" else f"file {one.state}"
         for one in facts.drivers
         if one.file.lower() not in OF_WINDOWS
     }
@@ -80,7 +78,7 @@ def _odbc(facts: Odbc) -> Seen:
 
 
 def _user_source_unseen(facts: Odbc, item: str) -> bool:
-    return item.startswith("data-source:") and item.endswith("(user)") and facts.unread_users > 0
+    return item.startswith("data source ") and item.endswith("(user)") and facts.unread_users > 0
 
 
 def check_odbc(facts: PerTarget[Odbc], levels: DriftLevels, ctx: Context) -> Iterator[Result]:
@@ -112,30 +110,29 @@ odbc = Probe(
 def _engines(facts: AccessEngines) -> Seen:
     versions: dict[str, set[str]] = {}
     for product in facts.products:
-        key = f"installed:{product.name}"
-        versions.setdefault(key, set()).add(f"{product.version} {product.bits}-bit".strip())
+        versions.setdefault(product.name, set()).add(f"{product.version} {product.bits}-bit".strip())
     for one in facts.ace:
         version = "inside Office" if one.private else one.version or one.state
-        versions.setdefault(f"engine:{one.name}", set()).add(f"{version} {one.bits}-bit")
+        versions.setdefault(f"database engine {one.name}", set()).add(f"{version} {one.bits}-bit")
     seen: dict[str, str | None] = {item: _joined(values) for item, values in versions.items()}
     if facts.program_version:
-        seen["access"] = f"{facts.program_version} {facts.program_bits}-bit"
+        seen["MSACCESS.EXE"] = f"{facts.program_version} {facts.program_bits}-bit"
     bits = {one.bits for one in facts.ace} | {one.bits for one in facts.products}
     if bits:
-        seen["bitness"] = " and ".join(f"{one}-bit" for one in sorted(bits))
+        seen["bitness of Access"] = " and ".join(f"{one}-bit" for one in sorted(bits))
     if facts.jet_version:
-        seen["jet"] = facts.jet_version
+        seen["Jet engine"] = facts.jet_version
     limits = {f"{one.engine} {one.bits}-bit: {one.locks}" for one in facts.lock_limits}
     if limits:
-        seen["lock-limits"] = _joined(limits)
+        seen["locks per file"] = _joined(limits)
     return seen
 
 
 def _engine_impact(item: str) -> Impact:
-    if item == "bitness":
+    if item == "bitness of Access":
         return Impact.MAJOR  # app.engine-drift: mixed bitness
     # Jet comes with Windows; the number of locks tells who has changed it.
-    return Impact.NOTE if item in ("jet", "lock-limits") else Impact.LIMITED
+    return Impact.NOTE if item in ("Jet engine", "locks per file") else Impact.LIMITED
 
 
 def check_engine(facts: PerTarget[AccessEngines], levels: DriftLevels, ctx: Context) -> Iterator[Result]:
@@ -171,12 +168,12 @@ def _file(one: Application) -> str | None:
     if one.version:
         return one.version
     # A database that is open changes while it is read, and a large one is not read.
-    return f"{one.size_bytes} bytes, SHA-256 {one.sha256[:12]}" if one.sha256 else None
+    return f"SHA-256 {one.sha256[:12]}" if one.sha256 else None
 
 
 def _front_ends(facts: Applications) -> Seen:
     """By file name: the folder may differ with the bitness of Windows."""
-    return {f"program:{ntpath.basename(one.path).lower()}": _file(one) for one in facts.applications}
+    return {ntpath.basename(one.path).lower(): _file(one) for one in facts.applications}
 
 
 def _front_end_impact(item: str) -> Impact:
@@ -214,12 +211,12 @@ front_end = Probe(
 def _dotnet(facts: DotNet) -> Seen:
     seen: dict[str, str | None] = {}
     if facts.framework:
-        seen["framework"] = facts.framework
+        seen[".NET Framework"] = facts.framework
     if facts.framework_35:
-        seen["framework-3.5"] = facts.framework_35
+        seen[".NET Framework 3.5"] = facts.framework_35
     for one in sorted(facts.runtimes, key=order_of):
         major, minor = branch_of(one)
-        seen[f"runtime:{one.name} {major}.{minor} ({one.bits}-bit)"] = one.version
+        seen[f"{one.name} {major}.{minor} ({one.bits}-bit)"] = one.version
     return seen
 
 
@@ -248,12 +245,12 @@ dotnet = Probe(
 
 
 def _windows(facts: OperatingSystem) -> Seen:
-    return {"release": f"build {facts.release}", "update-level": facts.kernel}
+    return {"release of Windows": f"build {facts.release}", "update level": facts.kernel}
 
 
 def _windows_impact(item: str) -> Impact:
     # Updates reach machines on different days; host.updates judges those that stay behind.
-    return Impact.NOTE if item == "update-level" else Impact.LIMITED
+    return Impact.NOTE if item == "update level" else Impact.LIMITED
 
 
 def check_windows(facts: PerTarget[OperatingSystem], levels: DriftLevels, ctx: Context) -> Iterator[Result]:
@@ -296,8 +293,8 @@ def _named(facts: Software, name: str) -> list[Program]:
 
 
 def _programs(facts: Software, names: Iterable[str]) -> Seen:
-    found = {f"software:{name}": _named(facts, name) for name in names}
-    return {item: _joined(one.version or one.name for one in own) for item, own in found.items() if own}
+    found = {name: _named(facts, name) for name in names}
+    return {name: _joined(one.version or one.name for one in own) for name, own in found.items() if own}
 
 
 def check_software(facts: PerTarget[Software], levels: DriftLevels, ctx: Context) -> Iterator[Result]:
@@ -305,9 +302,7 @@ def check_software(facts: PerTarget[Software], levels: DriftLevels, ctx: Context
     names = _compared_names(facts.targets[name] for name in machines)
     # What one user installed for himself may be in a profile that nobody could read.
     of_users = {
-        f"software:{name}"
-        for name in names
-        if any(one.by_user for own in machines.values() for one in _named(own, name))
+        name for name in names if any(one.by_user for own in machines.values() for one in _named(own, name))
     }
     things = _things(
         machines,
@@ -336,7 +331,7 @@ software = Probe(
 
 
 def _layout(facts: BarcodeReaders) -> Seen:
-    return {"keyboard-layout": ", ".join(facts.layouts) or None}
+    return {"keyboard layout": ", ".join(facts.layouts) or None}
 
 
 def check_layout(facts: PerTarget[BarcodeReaders], levels: DriftLevels, ctx: Context) -> Iterator[Result]:

@@ -50,9 +50,9 @@ class DriftLevels:
 
 
 MESSAGES = {
-    "differs": "{item} is not the same on all workstations: usually {usual}, but {odd}.",
-    "missing": "{item} is missing on some workstations: usually {usual}, but {odd}.",
-    "extra": "{item} is on single workstations only: {odd}.",
+    "differs": "Not the same on all workstations: {item}. Usually {usual}, but {odd}.",
+    "missing": "Missing on some workstations: {item}. Usually {usual}, but {odd}.",
+    "extra": "On single workstations only: {item}. It is on {odd}.",
 }
 
 
@@ -117,7 +117,8 @@ def _compared(item: str, thing: Thing, critical: set[str], levels: DriftLevels) 
         message=message,
         item=item,
         evidence=evidence,
-        value=Ratio(share),
+        # Not the share: it moves with every machine that is off.
+        value=Number(len(odd)),
         worse=Worse.HIGHER,
         targets=tuple(odd),
     )

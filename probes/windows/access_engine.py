@@ -343,7 +343,8 @@ def _bitness(facts: AccessEngines) -> Result:
     kinds = {engine.bits for engine in facts.ace} | {product.bits for product in facts.products}
     kinds |= {facts.program_bits} - {0}
     installed = [f"{one.name} {one.bits}-bit" for one in facts.products]
-    installed += [f"{one.name} {one.bits}-bit" for one in facts.ace]
+    named = {product.bits for product in facts.products}
+    installed += [f"{one.name} {one.bits}-bit" for one in facts.ace if one.bits not in named]
     evidence: dict[str, Value] = {
         "installed": Text(", ".join(dict.fromkeys(installed)) or "Access"),
         "access": Text(facts.program_version or "none"),
@@ -395,8 +396,9 @@ def lifecycles() -> Mapping[str, Lifecycle]:
     }
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _noon(day: date) -> datetime:
+    """A day as a moment: noon in UTC is that day in the Americas, Europe and most of Asia."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,11 +432,11 @@ def _supported(name: str, product: Product, levels: SupportLevels, ctx: Context)
     if row is None:
         return NotChecked(item=name, reason=f"the lifecycle table does not know {name}")
     evidence |= {
-        "ends": Instant(_midnight(row.ends)),
+        "ends": Instant(_noon(row.ends)),
         "source": Text(row.source),
-        "table_as_of": Instant(_midnight(row.as_of)),
+        "table_as_of": Instant(_noon(row.as_of)),
     }
-    left = _midnight(row.ends) - ctx.now
+    left = _noon(row.ends) - ctx.now
     if left > timedelta(days=levels.soon_days):
         return Passed(item=name, evidence=evidence)
     ended = left <= timedelta()
@@ -444,7 +446,8 @@ def _supported(name: str, product: Product, levels: SupportLevels, ctx: Context)
         message="ended" if ended else "ends",
         item=name,
         evidence=evidence,
-        value=Duration(left.total_seconds()),
+        # What has ended does not get worse from visit to visit.
+        value=None if ended else Duration(left.total_seconds()),
         worse=Worse.LOWER,
     )
 

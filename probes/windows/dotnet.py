@@ -234,7 +234,7 @@ def _supported(
     evidence = {**evidence, "name": Text(name)}
     if ends is None:
         return Passed(item=item, evidence=evidence)
-    end = datetime(ends.year, ends.month, ends.day, tzinfo=UTC)
+    end = datetime(ends.year, ends.month, ends.day, 12, tzinfo=UTC)
     evidence["ends"] = Instant(end)
     if end - ctx.now > timedelta(days=levels.soon_days):
         return Passed(item=item, evidence=evidence)

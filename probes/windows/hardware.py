@@ -245,7 +245,7 @@ hardware_age = Probe(
     title="The machine is within its usual life",
     check=check_age,
     levels=AgeLevels(),
-    messages={"old": "The firmware of this machine ({machine}) is {age} old: so is the machine, at least."},
+    messages={"old": "This machine ({machine}) is at least {age} old, as its firmware is."},
     why="Old machines fail without warning, their parts are hard to get, and new releases of Windows refuse "
     "them.",
     remedy="Plan its replacement; until then keep a spare machine and a proven backup of what is on it.",

@@ -378,7 +378,7 @@ def _driver(facts: Odbc, item: str, one: DataSource, levels: DriverLevels, ctx: 
     if row.ends is None:
         message = "superseded"
     else:
-        ends = datetime(row.ends.year, row.ends.month, row.ends.day, tzinfo=UTC)
+        ends = datetime(row.ends.year, row.ends.month, row.ends.day, 12, tzinfo=UTC)
         evidence["ends"] = Instant(ends)
         if ends - ctx.now > timedelta(days=levels.soon_days):
             return Passed(item=item, evidence=evidence)

@@ -255,8 +255,8 @@ unsupported_software = Probe(
     check=check,
     levels=NoLevels(),
     messages={
-        "ended": "{name} ({version}) is installed; it has had no security updates since {on}.",
-        "needed": "{name} ({version}) is installed; its support ended on {on}. Other programs may need it.",
+        "ended": "{name} is installed; it has had no security updates since {on}.",
+        "needed": "{name} is installed; its support ended on {on}. Other programs may need it.",
     },
     why="Holes that are found in such a program stay open, and are used first.",
     remedy="Uninstall it; where a program still needs it, ask its maker for a version that does not, and "

@@ -44,7 +44,7 @@ def test_an_interrupt_ends_the_reading(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_unreachable_and_says_how_to_make_it(tmp_path: Path) -> None:
     facts = ConnectionFacts(transport="bundle")
-    with pytest.raises(TransportError, match=r"`checkup bundle SITE\.YAML --host NAME` writes the script"):
+    with pytest.raises(TransportError, match=r"was not brought yet"):
         open_session(connect("missing"), base=tmp_path, facts=facts)
     assert (facts.error, facts.reached) == (ErrorClass.UNREACHABLE, False)
 
