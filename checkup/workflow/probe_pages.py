@@ -42,6 +42,10 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
     yield f"- Levels: {', '.join(levels) or 'none'}"
     yield f"- Sections: {', '.join(section.name for section in entry.sections)}"
     yield f"- What leaves the machine: {'; '.join(dict.fromkeys(s.privacy for s in entry.sections))}"
+    for section in entry.sections:
+        collector = section.collect.get("windows")
+        if isinstance(collector, PowerShell | Wmi):
+            yield f"- On Windows, `{section.name}`: {_paid(collector)}"
     if probe.aliases:
         yield f"- Formerly: {', '.join(probe.aliases)}"
     if probe.references:
