@@ -405,6 +405,23 @@ class Wmi:
     cost: Cost = "small"
 
 
+# How deep an Access file is looked into, the cheapest first. From `sample` on, pages with the values of
+# rows are read; they are looked at in memory and never kept.
+Depth = Literal["header", "catalogue", "maps", "sample", "index", "pages", "rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFile:
+    """Parts of what the reader of Access files makes of one file, looked into at least to `depth`.
+
+    All sections of a file are cut from one reading, as deep as the deepest of them asks. Raw data:
+    {part: the reader's own structure}, without any value of anyone's rows.
+    """
+
+    parts: tuple[str, ...]
+    depth: Depth = "header"
+
+
 @dataclass(frozen=True, slots=True)
 class Psutil:
     """A function for the local machine that may call nothing but psutil; returns plain JSON data."""
@@ -420,11 +437,11 @@ class Connection:
     """
 
 
-Collector = Shell | PowerShell | Wmi | Psutil | Connection
+Collector = Shell | PowerShell | Wmi | AccessFile | Psutil | Connection
 
 # "cim" is what a Windows machine is asked where it gives us no shell. A section whose "windows"
 # collector is `Wmi` need not name it: the same queries are asked.
-Source = Literal["posix", "windows", "cim", "local", "connection"]
+Source = Literal["posix", "windows", "cim", "access", "local", "connection"]
 
 
 @dataclass(frozen=True, slots=True)

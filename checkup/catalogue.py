@@ -81,10 +81,10 @@ class Catalogue:
         return frozenset(name for section in self.sections.values() for name in section.parameters)
 
 
-# What can collect facts of a machine: its own collectors, and those that need no shell of it.
+# What can collect facts of a machine, or of a file on it: its own collectors, and those that need no shell.
 _SOURCES: Mapping[str, frozenset[Source]] = {
-    "posix": frozenset({"posix", "local", "connection"}),
-    "windows": frozenset({"windows", "cim", "local", "connection"}),
+    "posix": frozenset({"posix", "local", "connection", "access"}),
+    "windows": frozenset({"windows", "cim", "local", "connection", "access"}),
 }
 
 
@@ -272,9 +272,10 @@ def _level_sets(site: Site) -> Iterator[tuple[tuple[str | int, ...], str, Mappin
     for tag, settings in site.tags.items():
         for probe_id, given in settings.levels.items():
             yield ("tags", tag, "levels", probe_id), probe_id, given
-    for index, host in enumerate(site.hosts):
-        for probe_id, given in host.levels.items():
-            yield ("hosts", index, "levels", probe_id), probe_id, given
+    for kind, given_to in (("hosts", site.hosts), ("access", site.access)):
+        for index, one in enumerate(given_to):
+            for probe_id, given in one.levels.items():
+                yield (kind, index, "levels", probe_id), probe_id, given
 
 
 def _value_problems(
@@ -303,12 +304,14 @@ def _typed(value: Any, default: Any) -> Any:
 
 def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem]:
     declarable = catalogue.parameters - {SINCE}
-    for index, host in enumerate(loaded.site.hosts):
-        for name in host.declare:
+    declared_by = [("hosts", loaded.site.hosts), ("access", loaded.site.access)]
+    places = [(kind, index, one) for kind, given in declared_by for index, one in enumerate(given)]
+    for kind, index, one in places:
+        for name in one.declare:
             if name not in declarable:
                 nearest = next(iter(difflib.get_close_matches(name, list(declarable), 1)), "")
                 known = ", ".join(sorted(declarable))
-                keypath = ("hosts", index, "declare", name)
+                keypath = (kind, index, "declare", name)
                 yield _problem(loaded, keypath, f"no collector asks for this (known: {known})", nearest)
     for index, waiver in enumerate(loaded.site.waivers):
         if not catalogue.named(waiver.probe):
@@ -340,7 +343,7 @@ class LevelsInForce:
 
 def levels_in_force(probe: AnyProbe, site: Site, target: Target) -> LevelsInForce:
     """default < site < tag < target < item, the later wins."""
-    host = next((h for h in site.hosts if h.id == target.endpoint), None)
+    host = next((h for h in (*site.hosts, *site.access) if h.id == target.endpoint), None)
     given: list[Mapping[str, Any]] = [_given(site.levels, probe)]
     given += [_given(site.tags[tag].levels, probe) for tag in target.tags if tag in site.tags]
     if host is not None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from checkup.api import Collector, PowerShell, Psutil, Section, Shell, Wmi, WmiQuery
+from checkup.api import AccessFile, Collector, PowerShell, Psutil, Section, Shell, Wmi, WmiQuery
 
 STAMP_FILE = "lint-stamp.json"
 
@@ -37,6 +37,8 @@ def _text(collector: Collector) -> str | None:
             return collector.script
         case Wmi():
             return "\n".join(_query_text(query) for query in collector.queries)
+        case AccessFile():
+            return f"{collector.depth}: {', '.join(collector.parts)}"
         case Psutil():
             try:
                 return inspect.getsource(collector.read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from checkup.api import (
+    AccessFile,
     Connection,
     Declared,
     PowerShell,
@@ -27,7 +28,7 @@ from checkup.batch import BatchSection, assemble, token_of
 from checkup.batch.powershell import query_fragment
 from checkup.catalogue import AnySection, Catalogue, Entry, applies, collectable, declared
 from checkup.site import Site
-from checkup.site.models import Host, Touch
+from checkup.site.models import AccessTarget, Host, Touch
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -222,7 +223,41 @@ def _endpoints(
                 ),
             )
         )
-    return tuple(plans)
+    return (*plans, *_access_files(site, targets, wanted, now, since))
+
+
+def _access_files(
+    site: Site,
+    targets: Sequence[Target],
+    wanted: Mapping[str, Mapping[str, AnySection]],
+    now: datetime,
+    since: Mapping[str, datetime],
+) -> Iterator[EndpointPlan]:
+    """Each file is an endpoint of its own: it is read by a connection that no batch travels on."""
+    hosts = {host.id: host for host in site.hosts}
+    for file in site.access:
+        target = next((one for one in targets if one.id == file.id), None)
+        if target is None:
+            continue
+        yield EndpointPlan(
+            site=site.site.id,
+            endpoint=file.id,
+            transport=way_to(file, hosts[file.host]),
+            platform="access",
+            opted_out=_opted_out(site, hosts[file.host], now),
+            targets=(file.id,),
+            sections=tuple(
+                _section(target, section, ("connection", "access"), since[target.id])
+                for _, section in sorted(wanted[target.id].items())
+            ),
+        )
+
+
+def way_to(file: AccessTarget, host: Host) -> str:
+    """By which way an Access file is read: "smb", "sftp", "file" on this machine, else "server-pages"."""
+    if file.reach is not None:
+        return file.reach.transport
+    return {"ssh": "sftp", "local": "file"}.get(host.connect.transport, "server-pages")
 
 
 def _opted_out(site: Site, host: Host, now: datetime) -> str:
@@ -258,6 +293,8 @@ def _section(
             text, limit = script.strip("\n"), timeout_s
         case Wmi(queries, timeout_s):
             text, limit = query_fragment(queries), timeout_s
+        case AccessFile(parts, depth):
+            text, limit = f"Access file, to the depth {depth!r}: {', '.join(parts)}", 0
         case Psutil(read):
             text, limit = f"psutil: {read.__module__}.{read.__qualname__}", 0
         case Connection() | None:

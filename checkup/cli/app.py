@@ -8,6 +8,7 @@ import typer
 
 from checkup import __version__
 from checkup.cli import (
+    access,
     access_request,
     analyse,
     bundle,
@@ -51,6 +52,7 @@ for name, command in (
     ("report", report.report),
     ("bundle", bundle.bundle),
     ("import", import_.import_),
+    ("access", access.access),
     ("access-request", access_request.access_request),
     ("history", history.history),
     ("diff", diff.diff),

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from checkup.api import JSON, ErrorClass, Psutil, Quality
+from checkup.api import JSON, AccessFile, ErrorClass, Psutil, Quality
 from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
 from checkup.catalogue import AnySection
 from checkup.clean import clean, clean_line
+from checkup.collect.access_target import OpenFile, no_files, read_file, reading_text
 from checkup.collect.asking import ask, hello_queries, hello_rows, queries_text
 from checkup.collect.events import Emit, SectionArrived
 from checkup.collect.watch import Watch
@@ -70,6 +71,7 @@ class Surroundings:
     sent: Callable[[EndpointPlan, bytes], int]
     # Told when a machine is done: whether it answered, and with which error it ended.
     left: Left = lambda plan, answered, error: None
+    open_file: OpenFile = no_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,7 @@ class _Examination:
             self.error = TransportError(ErrorClass.OPTED_OUT, self.plan.opted_out)
         else:
             self._local_sections()
-            facts = self._ways(facts)
+            facts = self._access_file(facts) if self.plan.platform == "access" else self._ways(facts)
         if self.error is not None:
             facts.error, facts.detail = self.error.error, self.error.detail
         self._connection_sections(facts)
@@ -313,6 +315,31 @@ class _Examination:
         seen = ClockBounds.of(utc, "." in said["utc"], sent_at, self.around.clock())
         self._clock = seen.within(self._clock)
         facts.clock_offset_s, facts.clock_error_s = self._clock.offset_s, self._clock.error_s
+
+    # --- an Access file ---
+
+    def _access_file(self, facts: ConnectionFacts) -> ConnectionFacts:
+        """One reading, as deep as the deepest section asks; the sections are cut from it."""
+        asked = [
+            (section, collector)
+            for section in self.plan.sections
+            if isinstance(collector := self.around.sections[section.name].collect.get("access"), AccessFile)
+        ]
+        collectors = [collector for _, collector in asked]
+        if not asked:
+            return facts
+        try:
+            with self._ledger(reading_text(self.plan, collectors).encode("utf-8")) as count:
+                made = read_file(self.around.open_file, self.plan, facts, collectors)
+                count(made.bytes_read)
+        except TransportError as error:
+            self.error = error
+            return facts
+        self.complete = True
+        for section, collector in asked:
+            found = made.cut(collector)
+            self._keep(section, found.quality, raw=found.raw, reason=found.reason)
+        return facts
 
     # --- without a shell ---
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from checkup.api import ErrorClass
+from checkup.collect.access_target import ERROR_OF, OpenedFile
 from checkup.collect.first_host import FirstHost
 from checkup.collect.guard import CredentialGuard
 from checkup.plan import EndpointPlan
 from checkup.site import Site
+from checkup.site.models import AccessTarget
 from checkup.transports import (
     ConnectionFacts,
     ConnectModel,
@@ -24,6 +27,9 @@ from checkup.transports import (
     ssh,
 )
 
+if TYPE_CHECKING:
+    from checkup.transports.access_source import Address
+
 
 class Opening:
     """What the sessions of one run share: one guard for the logins, one connection per jump host.
@@ -33,6 +39,7 @@ class Opening:
 
     def __init__(self, site: Site, folder: Path) -> None:
         self._connects: Mapping[str, ConnectModel] = {host.id: host.connect for host in site.hosts}
+        self._files = {file.id: file for file in site.access}
         self._fallbacks = {host.id: host.fallback for host in site.hosts if host.fallback}
         self._folder = folder
         self._credentials = {
@@ -84,6 +91,46 @@ class Opening:
             jump=self._jumps,
             facts=facts,
             base=self._folder,
+        )
+
+    @contextmanager
+    def open_file(self, plan: EndpointPlan, facts: ConnectionFacts) -> Generator[OpenedFile]:
+        """An Access file of the site. Raises TransportError; `facts` is filled in as far as it came."""
+        from checkup.jet.source import SourceError
+        from checkup.transports.access_source import open_address
+
+        address, credential = self._address(self._files[plan.endpoint], plan)
+        files, path = open_address(
+            address, credential=credential, gate=self._guard.gate, jump=self._jumps, facts=facts
+        )
+        try:
+            source = files.open(path)
+            try:
+                found = files.lock_file(path)
+                yield OpenedFile(source, None if found is None else (found.content, found.stat))
+            finally:
+                source.close()
+        except SourceError as error:
+            raise TransportError(ERROR_OF.get(error.kind, ErrorClass.PROTOCOL), error.detail) from None
+        finally:
+            files.close()
+
+    def _address(self, file: AccessTarget, plan: EndpointPlan) -> tuple[Address, Credential | None]:
+        from checkup.transports.access_source import LocalAddress, SftpAddress, SmbAddress, SmbPlace
+
+        host = self._connects[file.host]
+        if isinstance(file.reach, SmbPlace):
+            credential = self._credentials.get(file.reach.credential)
+            return SmbAddress(file.reach, credential.user if credential else ""), credential
+        if isinstance(host, ssh.Connect) and plan.transport == "sftp":
+            credential = self._credentials.get(host.credential)
+            path = getattr(file.reach, "path", "") or file.path
+            return SftpAddress(host, credential.user if credential else "", path), credential
+        if plan.transport == "file":
+            return LocalAddress(self._folder / Path(file.path).expanduser()), None
+        raise TransportError(
+            ErrorClass.UNSUPPORTED,
+            f"{file.host} is reached by no way that files can be read by: give the file a `reach:` by smb",
         )
 
     def left(self, plan: EndpointPlan, answered: bool, error: ErrorClass | None) -> None:

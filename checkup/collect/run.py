@@ -12,6 +12,7 @@ from typing import Protocol
 
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
+from checkup.collect.access_target import OpenFile, no_files
 from checkup.collect.endpoint import Examined, Left, Open, Surroundings, examine
 from checkup.collect.events import Emit, EndpointFinished, EndpointStarted
 from checkup.collect.watch import Watch
@@ -108,6 +109,7 @@ def collect(
     clock: Callable[[], datetime],
     emit: Emit = lambda event: None,
     left: Left = lambda plan, answered, error: None,
+    open_file: OpenFile = no_files,
     parallel: int = 64,
     skip: frozenset[str] = frozenset(),
 ) -> Collected:
@@ -128,6 +130,7 @@ def collect(
             pinned=recorder.identity,
             sent=recorder.sent,
             left=left,
+            open_file=open_file,
         )
         finished = _start(endpoints, parallel, lambda one: _examined(one, around, recorder, running))
         return _gathered(len(endpoints), finished, running)

@@ -35,6 +35,7 @@ from checkup.secrets import is_reference
 from checkup.site.expand import UNTOUCHED_ROLE
 from checkup.site.problems import nearest
 from checkup.transports import CONNECTS
+from checkup.transports.access_source.connect import AccessFile
 from checkup.transports.connect import ConnectModel
 
 
@@ -321,6 +322,17 @@ class Host(Model):
     levels: Levels = Field(default_factory=dict[str, Any])
 
 
+# --- Access files -----------------------------------------------------------------------------
+
+
+class AccessTarget(AccessFile):
+    """An Access file to be examined: where it lies, and what is declared and decided for it."""
+
+    tags: tuple[Name, ...] = ()
+    declare: Mapping[str, Declaration] = Field(default_factory=dict[str, Any])
+    levels: Levels = Field(default_factory=dict[str, Any])
+
+
 # --- the rest ---------------------------------------------------------------------------------
 
 
@@ -356,6 +368,7 @@ class Site(Model):
     levels: Levels = Field(default_factory=dict[str, Any])
     tags: Mapping[Name, TagSettings] = Field(default_factory=dict[str, TagSettings])
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
+    access: tuple[AccessTarget, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     report: Report = Report()
 
@@ -364,8 +377,20 @@ class Site(Model):
         return at.astimezone(zoneinfo.ZoneInfo(self.site.timezone)).date()
 
     def targets(self) -> tuple[Target, ...]:
-        """Everything that is examined, in the order of the file."""
-        return tuple(
+        """Everything that is examined, in the order of the file: hosts, then Access files."""
+        files = tuple(
+            Target(
+                id=file.id,
+                kind="access",
+                endpoint=file.id,
+                title=file.title,
+                role=file.role,
+                tags=file.tags,
+                declare=file.declare,
+            )
+            for file in self.access
+        )
+        hosts = tuple(
             Target(
                 id=host.id,
                 kind="host",
@@ -378,6 +403,7 @@ class Site(Model):
             )
             for host in self.hosts
         )
+        return (*hosts, *files)
 
 
 def public_json(site: Site) -> JSON:

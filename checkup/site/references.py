@@ -20,9 +20,13 @@ def check(expanded: Expanded, source: SourceMap) -> list[Problem]:
     """Every name that is given twice, or used and given nowhere."""
     site = mapping(expanded.data)
     hosts = {index: mapping(host) for index, host in enumerate(_list(site.get("hosts")))}
-    ids = [host_id for host in hosts.values() if isinstance(host_id := host.get("id"), str)]
+    files = {index: mapping(file) for index, file in enumerate(_list(site.get("access")))}
+    ids = [
+        one for given in (hosts, files) for each in given.values() if isinstance(one := each.get("id"), str)
+    ]
     complaints = [
         *_unique_ids(hosts, source),
+        *_files(files, hosts, mapping(site.get("credentials"))),
         *_roles(hosts),
         *_defaults(mapping(mapping(site.get("defaults")).get("connect"))),
         *_credentials(hosts, mapping(site.get("credentials"))),
@@ -63,6 +67,21 @@ def _unique_ids(hosts: Hosts, source: SourceMap) -> Iterator[Complaint]:
         if isinstance(name, str) and first.setdefault(name, index) != index:
             line = source.at(("hosts", first[name], "id")).line
             yield ("hosts", index, "id"), "another host has this id", f"it is on line {line}"
+
+
+def _files(files: Hosts, hosts: Hosts, credentials: dict[str, JSON]) -> Iterator[Complaint]:
+    """An Access file has a name of its own, and lies on a host of the site."""
+    known = [str(host.get("id")) for host in hosts.values()]
+    taken = set(known)
+    for index, file in files.items():
+        name = file.get("id")
+        if isinstance(name, str) and name in taken:
+            yield ("access", index, "id"), "a host or another file has this id", "choose another"
+        taken.add(str(name))
+        yield from _unknown(("access", index, "host"), file.get("host"), known, "there is no such host")
+        given = mapping(file.get("reach")).get("credential")
+        path = ("access", index, "reach", "credential")
+        yield from _unknown(path, given, credentials, "there is no such credential")
 
 
 def _roles(hosts: Hosts) -> Iterator[Complaint]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from checkup.api import JSON, Section, Wmi
-from checkup.testing.samples import WINDOWS_SOURCES, load
+from checkup.testing.samples import OBJECT_SOURCES, load
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -29,7 +29,7 @@ Recorded = tuple[str, JSON]  # source, raw
 def parse_problems(section: Section[Any], recorded: Sequence[Recorded], examples: int = 60) -> list[str]:
     """What a section's parser does wrong, by source; `recorded` are raw data of its samples."""
     found: list[str] = []
-    for source in sorted(sources(section) & {"posix", *WINDOWS_SOURCES}):
+    for source in sorted(sources(section) & {"posix", *OBJECT_SOURCES}):
         raws = [raw for of, raw in recorded if of == source or (source == "cim" and of == "windows")]
         strategy = _texts([raw for raw in raws if isinstance(raw, str)]) if source == "posix" else _json(raws)
         broken: list[str] = []

@@ -11,11 +11,11 @@
                  "evidence": {"used": 0.95}}]}
 
 Text of a shell may be given as a list of lines; raw data of Windows (sources `windows` and `cim`) is an
-object. `source`, `version` and `quality` may be left out (posix, 1, ok), and so may `collected_at` (it is
-`now`). At site scope `targets` holds `sections` and `target` by target id. `"windows": "7"` beside `sections`
-says which Windows the raw data is of, one of OLD_WINDOWS or NEW_WINDOWS: every section with a collector for
-Windows needs a sample of each. Everything in `expect` is compared as far as it is given; results that it does
-not name are a difference.
+object, and so is that of an Access file (source `access`): parts of its reading by name. `source`, `version`
+and `quality` may be left out (posix, 1, ok), and so may `collected_at` (it is `now`). At site scope `targets`
+holds `sections` and `target` by target id. `"windows": "7"` beside `sections` says which Windows the raw data
+is of, one of OLD_WINDOWS or NEW_WINDOWS: every section with a collector for Windows needs a sample of each.
+Everything in `expect` is compared as far as it is given; results that it does not name are a difference.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from checkup.assessment import ItemResult, Outcome
 OLD_WINDOWS = frozenset({"7", "2008r2", "8.1", "2012r2"})
 NEW_WINDOWS = frozenset({"10", "11", "2016", "2019", "2022", "2025"})
 WINDOWS_SOURCES = ("windows", "cim")
+OBJECT_SOURCES = (*WINDOWS_SOURCES, "access")
 
 
 class SampleError(ValueError):
@@ -167,7 +168,7 @@ def _section(name: str, data: Mapping[str, Any]) -> SampleSection:
     source = given.get("source", "posix")
     if source not in get_args(Source):
         raise ValueError(f"{name}: source {source} is none of {', '.join(get_args(Source))}")
-    if source in WINDOWS_SOURCES and not isinstance(raw, dict | None):
+    if source in OBJECT_SOURCES and not isinstance(raw, dict | None):
         raise ValueError(f"{name}: raw data of {source} is an object, not {type(cast(object, raw)).__name__}")
     if source == "posix" and isinstance(raw, list):
         raw = "".join(f"{line}\n" for line in cast(list[str], raw))

@@ -155,6 +155,7 @@ def _collect(
                 clock=clock,
                 emit=emit,
                 left=opening.left,
+                open_file=opening.open_file,
                 parallel=parallel,
                 skip=skip,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from checkup.api import Connection, PowerShell, Psutil, Shell, Wmi
+from checkup.api import AccessFile, Connection, PowerShell, Psutil, Shell, Wmi
 from checkup.catalogue import Catalogue, Entry
 
 
@@ -66,6 +66,9 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
                         yield f"\n`{section.name}` on {source}, {_paid(collector)}:\n"
                         asked = "\n".join(f"{query.namespace}: {query.wql}" for query in queries)
                         yield f"```sql\n{asked}\n```"
+                    case AccessFile(parts, depth):
+                        looked = f"{', '.join(parts)}, to the depth {depth!r}"
+                        yield f"\n`{section.name}` of an Access file: {looked}"
                     case Psutil(read):
                         function = f"{read.__module__}.{read.__qualname__}"
                         yield f"\n`{section.name}` on this machine: psutil, by {function}"
