@@ -175,7 +175,12 @@ def samba(
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder)
+        # A helper process of smbd may write its last line while the folder goes.
+        for _ in range(20):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.05)
 
 
 def _program(name: str) -> str:
