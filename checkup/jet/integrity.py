@@ -50,7 +50,7 @@ nothing wrong where it was looked, and not everything that this depth asks for w
 
 LeftOutReason = Literal["encrypted", "catalogue-unreadable", "too-many-values"] | SourceErrorKind
 
-_STAGES: Final[Mapping[Depth, tuple[Depth, ...]]] = {
+STAGES: Final[Mapping[Depth, tuple[Depth, ...]]] = {
     "header": ("header",),
     "catalogue": ("header", "catalogue"),
     "maps": ("header", "catalogue", "maps"),
@@ -201,7 +201,7 @@ class _Look:
             "pages": self._pages,
             "rows": self._rows,
         }
-        stages = _STAGES[self.plan.depth]
+        stages = STAGES[self.plan.depth]
         for place, stage in enumerate(stages):
             try:
                 reason, detail = works[stage](), ""
@@ -218,12 +218,16 @@ class _Look:
             cut = (self.file.trailing_bytes,)
             page = self.file.page_count
             self.findings.add(Problem(code="file-cut", page=page, kind="file", depth="header", numbers=cut))
+        most = self.file.header.layout.most_pages
+        if self.file.page_count > most:
+            size = (self.file.stat.size_bytes,)
+            self.findings.add(Problem(code="file-long", page=most, kind="file", depth="header", numbers=size))
         return None
 
     def _catalogue(self) -> LeftOutReason | None:
         if not self.file.header.readable:
             return "encrypted"
-        maps = len(_STAGES[self.plan.depth]) > _STAGES["catalogue"].index("catalogue") + 1
+        maps = len(STAGES[self.plan.depth]) > STAGES["catalogue"].index("catalogue") + 1
         self.structure = read_structure(self.file, self.findings, maps=maps)
         return "catalogue-unreadable" if self.structure is None else None
 
@@ -334,7 +338,7 @@ class _Look:
     def prints(self, problems: list[Problem]) -> dict[int, int]:
         """A number for the bytes of each page concerned, as this look saw them where they are still held."""
         numbers = {problem.page for problem in problems}
-        pages = self.file.pages.get(number for number in numbers if number < self.file.page_count)
+        pages = self.file.pages.get(numbers)
         return {number: zlib.crc32(page) for number, page in pages.items()}
 
     def answer(
@@ -374,13 +378,16 @@ def _settled(
     prints: Mapping[int, int],
     prints_again: Mapping[int, int],
 ) -> Integrity:
-    """What both looks found, on pages that did not change in between."""
+    """What both looks found, on pages that did not change in between; of a page that is not there, in a file
+    that did not grow or shrink."""
     again = {_identity(problem) for problem in second.damages()}
     known = {_identity(problem) for problem in damages}
+    same_size = first.file.stat.size_bytes == second.file.stat.size_bytes
     stands: list[Problem] = []
     in_motion: list[Problem] = []
     for problem in damages:
-        same = prints.get(problem.page) == prints_again.get(problem.page)
+        print_ = prints.get(problem.page)
+        same = print_ == prints_again.get(problem.page) and (print_ is not None or same_size)
         (stands if same and _identity(problem) in again else in_motion).append(problem)
     in_motion += [problem for problem in second.damages() if _identity(problem) not in known]
     moved = (

@@ -246,7 +246,7 @@ class _Ledger:
 
 def partition(file: AccessFile, structure: Structure, findings: Findings) -> Partition:
     """Places every page. Reads nothing."""
-    ledger = _Ledger(file.page_count, findings)
+    ledger = _Ledger(min(file.page_count, file.header.layout.most_pages), findings)
     ledger.complete = not structure.unreadable
     ledger.fixed((HEADER_PAGE,), HEADER)
     ledger.fixed((GLOBAL_MAP_PAGE, *(pointer.page for pointer in structure.maps)), MAP_ROWS)

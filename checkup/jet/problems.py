@@ -21,6 +21,7 @@ ProblemCode = (
     | Literal[
         # header
         "file-cut",  # bytes after the last whole page; numbers: how many
+        "file-long",  # longer than any file can be: pages from here on were not looked at; numbers: bytes
         # catalogue
         "definition-shared",  # two objects name this definition; numbers: objects
         # maps
