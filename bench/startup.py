@@ -6,20 +6,34 @@ Each is a fresh process of the same Python; the floor is `import typer`, which e
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bench.tables import interleaved, table
 
 MAIN = "from checkup.cli import main; import sys; sys.argv[0] = 'checkup'; main()"
 
 
-def started(*arguments: str) -> Callable[[], float]:
+def compiled() -> Mapping[str, str]:
+    """Variables with which Python keeps what it compiled, as it does where checkup is installed, in a folder
+    that goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix="checkup-bench-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
+
+
+def started(*arguments: str, may_fail: bool = False) -> Callable[[], float]:
+    """`may_fail`: a command that found something ends with a status of its own."""
+
     def once() -> float:
         at = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *arguments], check=not may_fail, stdout=subprocess.DEVNULL)
         return time.perf_counter() - at
 
     return once
@@ -29,6 +43,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--times", type=int, default=15)
     times = options.parse_args().times
+    os.environ.update(compiled())
     medians = interleaved(
         {
             "python -c pass": started("-c", "pass"),

@@ -237,7 +237,11 @@ Result = Finding | Passed | NotApplicable | NotChecked | Metric | Matrix
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """One thing that is examined. `endpoint` is the machine or instance that serves it; `platform` is
-    what runs there: "posix", "windows", or "" where that says nothing."""
+    what runs there: "posix", "windows", or "" where that says nothing.
+
+    Of an Access file also: `path` as the machine that owns the disk names it, `share` the place on a share by
+    which it is reached, `host_role` the role of that machine, `copy_of` the file that it is a back-up of.
+    """
 
     id: str
     kind: str = "host"
@@ -247,6 +251,10 @@ class Target:
     role: str = ""
     tags: tuple[str, ...] = ()
     declare: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
+    path: str = ""
+    share: str = ""
+    host_role: str = ""
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,11 +445,63 @@ class Connection:
     """
 
 
-Collector = Shell | PowerShell | Wmi | AccessFile | Psutil | Connection
+# Where a section's rows come from: the instance as a whole, or each of its databases in turn.
+SqlScope = Literal["server", "database"]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlVariant:
+    """One statement that only reads, for the versions and editions that it fits.
+
+    It projects the fields of the section's row class, by name and in order. `reads` are the objects it
+    names (`sys.databases`, `msdb.dbo.backupset`); `needs` are objects or columns that are asked for
+    before it is sent, because the version alone does not tell (`sys.dm_os_host_info`,
+    `sys.dm_server_services.instant_file_initialization_enabled`); `rights` are all that the login must
+    hold, in the words of the engine's own GRANT. Versions compare as tuples; `before` is the first that
+    it no longer fits. `editions` are those that have what it reads (`standard`, `enterprise`), none for
+    all.
+    """
+
+    text: str
+    reads: tuple[str, ...]
+    since: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+    needs: tuple[str, ...] = ()
+    editions: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """What one SQL engine is asked; the first variant that fits is sent.
+
+    `row` is a frozen dataclass whose fields are the columns: `str`, `int`, `float`, `bool`, `datetime`
+    (UTC), each with `| None` where the server may say NULL; the unit is in the name (`free_bytes`). At
+    database scope its first field is `database: str`. `canary` is a second statement of one row and one
+    integer, other than 0 where the engine has left rows out without a word for want of a right.
+    `cost`: small reads what lies in memory, medium reads catalogues of each database, large reads pages
+    of tables or indexes and is sent only with `--deep`.
+
+    Raw data: {"server": {...}, "variant": number, "rows": [{column: value}, ...], "missing": {database:
+    {"reason", "error"}}}, moments as ISO 8601 in UTC.
+    """
+
+    variants: tuple[SqlVariant, ...]
+    row: type[Any]
+    scope: SqlScope = "server"
+    canary: str = ""
+    most_rows: int = 500
+    timeout_s: int = 15
+    cost: Cost = "small"
+
+
+Collector = Shell | PowerShell | Wmi | AccessFile | Sql | Psutil | Connection
 
 # "cim" is what a Windows machine is asked where it gives us no shell. A section whose "windows"
 # collector is `Wmi` need not name it: the same queries are asked.
-Source = Literal["posix", "windows", "cim", "access", "local", "connection"]
+Source = Literal[
+    "posix", "windows", "cim", "access", "sqlserver", "postgresql", "mariadb", "local", "connection"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,6 +530,54 @@ class Section(Generic[F]):
     version: int = 1
     parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     privacy: str = "no names, no contents"
+
+
+# --- facts of SQL back ends -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SqlServer:
+    """The instance that answered. `version` compares as a tuple: (15, 0, 4430, 1), (15, 18), (10, 11, 19).
+
+    `edition` is "express", "web", "standard", "enterprise", "developer" or "evaluation" (SQL Server),
+    "mariadb" or "mysql", else "". `started_at` is None where the login may not know. Counters since the
+    start say little about an instance that was started yesterday: see `up_s`.
+    """
+
+    engine: str
+    version: tuple[int, ...]
+    edition: str
+    platform: str  # "windows", "linux" or ""
+    asked_at: datetime
+    started_at: datetime | None = None
+
+    @property
+    def up_s(self) -> float | None:
+        return (self.asked_at - self.started_at).total_seconds() if self.started_at else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """A database that could not be looked into."""
+
+    reason: str
+    error: ErrorClass | None = None
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlFacts(Generic[R]):
+    """The rows of one section. A section's own facts are a subclass without further fields.
+
+    The engine itself makes "not checked" of each database in `missing`, and of a pass for the instance
+    as a whole where any is missing.
+    """
+
+    rows: tuple[R, ...]
+    server: SqlServer
+    missing: Mapping[str, Missing] = field(default_factory=dict[str, Missing])
 
 
 # --- probes -----------------------------------------------------------------------------------

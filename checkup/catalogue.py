@@ -18,11 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from checkup.api import API_VERSION, Declared, PerTarget, Probe, Scope, Section, Source, Target
 from checkup.lint_stamp import STAMP_FILE, collector_digest, read_stamp
-from checkup.site import LoadedSite, Problem, Site, SiteFileError
+
+if TYPE_CHECKING:  # who judges one Access file has no site file, and does not wait for its models
+    from checkup.site import LoadedSite, Problem, Site
 
 GROUP = "checkup.probes"
 SINCE = "since"  # the one parameter that the store fills in: the time of the last visit
@@ -81,16 +83,20 @@ class Catalogue:
         return frozenset(name for section in self.sections.values() for name in section.parameters)
 
 
-# What can collect facts of a machine, or of a file on it: its own collectors, and those that need no shell.
+# What can collect facts of a machine, or of a file on it: its own collectors, and those that need no shell;
+# and of a SQL instance.
 _SOURCES: Mapping[str, frozenset[Source]] = {
     "posix": frozenset({"posix", "local", "connection", "access"}),
     "windows": frozenset({"windows", "cim", "local", "connection", "access"}),
+    "sqlserver": frozenset({"sqlserver", "connection"}),
+    "postgresql": frozenset({"postgresql", "connection"}),
+    "mariadb": frozenset({"mariadb", "connection"}),
 }
 
 
 def collectable(section: AnySection, target: Target) -> bool:
-    """Is there a collector of this section for the target's platform?"""
-    sources = _SOURCES.get(target.platform)
+    """Is there a collector of this section for the target's platform, or its engine?"""
+    sources = _SOURCES.get(target.platform or target.kind)
     return sources is None or not sources.isdisjoint(section.collect)
 
 
@@ -245,6 +251,8 @@ def check_site(loaded: LoadedSite, catalogue: Catalogue) -> None:
 
     Raises SiteFileError with the place of every problem.
     """
+    from checkup.site import SiteFileError
+
     problems = [*_level_problems(loaded, catalogue), *_name_problems(loaded, catalogue)]
     if problems:
         raise SiteFileError(problems, loaded.path)
@@ -272,7 +280,7 @@ def _level_sets(site: Site) -> Iterator[tuple[tuple[str | int, ...], str, Mappin
     for tag, settings in site.tags.items():
         for probe_id, given in settings.levels.items():
             yield ("tags", tag, "levels", probe_id), probe_id, given
-    for kind, given_to in (("hosts", site.hosts), ("access", site.access)):
+    for kind, given_to in (("hosts", site.hosts), ("access", site.access), ("sql", site.sql)):
         for index, one in enumerate(given_to):
             for probe_id, given in one.levels.items():
                 yield (kind, index, "levels", probe_id), probe_id, given
@@ -304,7 +312,8 @@ def _typed(value: Any, default: Any) -> Any:
 
 def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem]:
     declarable = catalogue.parameters - {SINCE}
-    declared_by = [("hosts", loaded.site.hosts), ("access", loaded.site.access)]
+    site = loaded.site
+    declared_by = [("hosts", site.hosts), ("access", site.access), ("sql", site.sql)]
     places = [(kind, index, one) for kind, given in declared_by for index, one in enumerate(given)]
     for kind, index, one in places:
         for name in one.declare:
@@ -322,6 +331,8 @@ def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem
 
 
 def _problem(loaded: LoadedSite, keypath: tuple[str | int, ...], message: str, nearest: str) -> Problem:
+    from checkup.site import Problem
+
     return Problem(
         position=loaded.source.key_at(keypath),
         keypath=keypath,
@@ -343,7 +354,7 @@ class LevelsInForce:
 
 def levels_in_force(probe: AnyProbe, site: Site, target: Target) -> LevelsInForce:
     """default < site < tag < target < item, the later wins."""
-    host = next((h for h in (*site.hosts, *site.access) if h.id == target.endpoint), None)
+    host = next((h for h in (*site.hosts, *site.access, *site.sql) if h.id == target.endpoint), None)
     given: list[Mapping[str, Any]] = [_given(site.levels, probe)]
     given += [_given(site.tags[tag].levels, probe) for tag in target.tags if tag in site.tags]
     if host is not None:

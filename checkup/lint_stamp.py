@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from checkup.api import AccessFile, Collector, PowerShell, Psutil, Section, Shell, Wmi, WmiQuery
+from checkup.api import AccessFile, Collector, PowerShell, Psutil, Section, Shell, Sql, Wmi, WmiQuery
 
 STAMP_FILE = "lint-stamp.json"
 
@@ -39,6 +39,8 @@ def _text(collector: Collector) -> str | None:
             return "\n".join(_query_text(query) for query in collector.queries)
         case AccessFile():
             return f"{collector.depth}: {', '.join(collector.parts)}"
+        case Sql():
+            return "\n;\n".join([*(variant.text for variant in collector.variants), collector.canary])
         case Psutil():
             try:
                 return inspect.getsource(collector.read)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from checkup import access_depth
+from checkup.access_depth import Look
 from checkup.api import (
     AccessFile,
     Connection,
@@ -19,6 +21,7 @@ from checkup.api import (
     Scope,
     Shell,
     Source,
+    Sql,
     Target,
     Visit,
     Wmi,
@@ -29,11 +32,16 @@ from checkup.batch.powershell import query_fragment
 from checkup.catalogue import AnySection, Catalogue, Entry, applies, collectable, declared
 from checkup.site import Site
 from checkup.site.models import AccessTarget, Host, Touch
+from checkup.sql.texts import shown
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SATURDAY = 5
+
+# The section by which a Windows machine hands out pages of the Access files on its disks.
+PAGES_SECTION = "access-pages"
+PAGES_PARAMETER = "access_files"
 
 # What these carry arrives whole or not at all; a file that was brought by hand may be damaged.
 CHECKED_TRANSPORTS = ("ssh", "local", "winrm")
@@ -56,7 +64,8 @@ class PlannedSection:
     """One section of one target, with the collector that the transport and platform call for.
 
     `source` is None where no collector fits the platform: the section comes back as unsupported.
-    `queries` are what a Windows machine is asked where it gives us no shell.
+    `queries` are what a Windows machine is asked where it gives us no shell. `left_out` says why it is not
+    collected in this run, though its checks are planned; "" if it is.
     """
 
     target: str
@@ -67,11 +76,29 @@ class PlannedSection:
     timeout_s: int = 0
     parameters: Mapping[str, Declared] = field(default_factory=dict[str, Declared])
     queries: tuple[WmiQuery, ...] = ()
+    left_out: str = ""
+
+
+# Of a SQL section that reads pages of tables or indexes.
+ONLY_DEEP = "it reads much, and runs only with --deep"
+
+SQL_PLATFORMS = frozenset({"sqlserver", "postgresql", "mariadb"})
+
+# Transports whose name alone does not say it.
+_WAYS = {
+    "file": "reading it in place",
+    "odbc": "reading it in place, and counting by its driver",
+    "server-pages": "pages that its machine hands out",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointPlan:
-    """One machine: one connection, one batch. An opted-out machine is never contacted."""
+    """One machine: one connection, one batch. An opted-out machine is never contacted.
+
+    An Access file is an endpoint as well. With a `carrier` it has no connection of its own: the answer of
+    that endpoint brings its pages, under the file's `path` as that machine names it.
+    """
 
     site: str
     endpoint: str
@@ -81,6 +108,18 @@ class EndpointPlan:
     targets: tuple[str, ...]
     sections: tuple[PlannedSection, ...]
     fallback: str = ""  # the transport that is tried where the first gives no shell
+    carrier: str = ""
+    path: str = ""
+    look: Look | None = None  # of an Access file that anything is asked of: how deep
+
+    @property
+    def way(self) -> str:
+        """How it is reached, for people."""
+        if self.carrier:
+            return f"pages that {self.carrier} hands out"
+        if self.platform in SQL_PLATFORMS:
+            return "ODBC"
+        return _WAYS.get(self.transport, self.transport)
 
     @property
     def scripted(self) -> tuple[PlannedSection, ...]:
@@ -141,31 +180,50 @@ def make_plan(
     only: Sequence[str] = (),
     hosts: Sequence[str] = (),
     posix: bool = True,
+    sizes: Mapping[str, int] | None = None,
+    deep: bool = False,
 ) -> Plan:
     """The plan of a run that starts at `now`.
 
     `since` gives each target the time of its last visit; `only` and `hosts` narrow the run;
-    `posix` says whether this machine itself has a POSIX shell. Raises PlanError.
+    `posix` says whether this machine itself has a POSIX shell; `sizes` are those of the Access files that
+    earlier runs have seen, in bytes; `deep`: also what reads much of a SQL database. Raises PlanError.
     """
     entries = _chosen(catalogue, visit, only)
     targets = _targets(site, hosts)
+    carriers = {carrier for target in targets if (carrier := carrier_of(site, target.id))}
     checks: list[PlannedCheck] = []
     wanted: dict[str, dict[str, AnySection]] = {target.id: {} for target in targets}
     for entry in entries:
-        concerned = [target for target in targets if applies(entry, target)]
+        concerned = [
+            target
+            for target in targets
+            if applies(entry, target) and (target.id in carriers or not _asks_for_pages(entry))
+        ]
         if entry.probe.scope is Scope.SITE:
             if concerned:
                 checks.append(PlannedCheck(probe=entry.probe.id, target=""))
         else:
             checks += [PlannedCheck(probe=entry.probe.id, target=target.id) for target in concerned]
         for target in concerned:
-            wanted[target.id] |= {s.name: s for s in entry.sections if collectable(s, target)}
+            wanted[target.id] |= {
+                s.name: s
+                for s in entry.sections
+                if collectable(s, target) and (target.id in carriers or s.name != PAGES_SECTION)
+            }
+    pages = catalogue.sections.get(PAGES_SECTION)
     return Plan(
         site=site.site.id,
         visit=visit,
         targets=tuple(targets),
         checks=tuple(checks),
-        endpoints=_endpoints(site, targets, wanted, now, since, posix),
+        endpoints=tuple(
+            _with_look(endpoint, site, visit, wanted, sizes or {})
+            for endpoint in (
+                *_endpoints(site, targets, wanted, pages, now, since, posix),
+                *_sql_instances(site, targets, wanted, now, since, deep),
+            )
+        ),
         unlinted=tuple(entry.probe.id for entry in entries if not entry.linted),
     )
 
@@ -190,13 +248,24 @@ def _targets(site: Site, hosts: Sequence[str]) -> list[Target]:
     for name in hosts:
         if name not in known:
             raise PlanError(f"the site file has no host {name!r} (it has: {', '.join(sorted(known))})")
-    return [target for target in targets if not hosts or target.id in hosts]
+    # A machine brings the files with it whose pages its own batch hands out.
+    return [
+        target
+        for target in targets
+        if not hosts or target.id in hosts or carrier_of(site, target.id) in hosts
+    ]
+
+
+def _asks_for_pages(entry: Entry) -> bool:
+    """Has the probe no question to a machine that hands out no file?"""
+    return all(section.name == PAGES_SECTION for section in entry.sections)
 
 
 def _endpoints(
     site: Site,
     targets: Sequence[Target],
     wanted: Mapping[str, Mapping[str, AnySection]],
+    pages: AnySection | None,
     now: datetime,
     since: Mapping[str, datetime],
     posix: bool,
@@ -204,7 +273,8 @@ def _endpoints(
     plans: list[EndpointPlan] = []
     for host in site.hosts:
         served = [target for target in targets if target.endpoint == host.id]
-        if not served:
+        paths = _pages_wanted(site, host, targets, wanted)
+        if not served and not paths:
             continue
         sources = _sources(host.connect.transport, host.platform, posix)
         plans.append(
@@ -216,10 +286,14 @@ def _endpoints(
                 opted_out=_opted_out(site, host, now),
                 targets=tuple(target.id for target in served),
                 fallback=host.fallback.transport if host.fallback else "",
-                sections=tuple(
-                    _section(target, section, sources, since[target.id])
-                    for target in served
-                    for _, section in sorted(wanted[target.id].items())
+                sections=(
+                    *(
+                        _section(target, section, sources, since[target.id])
+                        for target in served
+                        for name, section in sorted(wanted[target.id].items())
+                        if name != PAGES_SECTION
+                    ),
+                    *_pages_section(site, host, pages, paths, sources),
                 ),
             )
         )
@@ -237,7 +311,7 @@ def _access_files(
     hosts = {host.id: host for host in site.hosts}
     for file in site.access:
         target = next((one for one in targets if one.id == file.id), None)
-        if target is None:
+        if target is None or not wanted[target.id]:
             continue
         yield EndpointPlan(
             site=site.site.id,
@@ -246,6 +320,8 @@ def _access_files(
             platform="access",
             opted_out=_opted_out(site, hosts[file.host], now),
             targets=(file.id,),
+            carrier=carrier_of(site, file.id),
+            path=file.path,
             sections=tuple(
                 _section(target, section, ("connection", "access"), since[target.id])
                 for _, section in sorted(wanted[target.id].items())
@@ -253,11 +329,111 @@ def _access_files(
         )
 
 
+def _sql_instances(
+    site: Site,
+    targets: Sequence[Target],
+    wanted: Mapping[str, Mapping[str, AnySection]],
+    now: datetime,
+    since: Mapping[str, datetime],
+    deep: bool,
+) -> Iterator[EndpointPlan]:
+    """Each instance is an endpoint of its own; it is left alone when the host that runs it is."""
+    hosts = {host.id: host for host in site.hosts}
+    for instance in site.sql:
+        target = next((one for one in targets if one.id == instance.id), None)
+        if target is None:
+            continue
+        host = hosts.get(instance.host)
+        made = [
+            (section, _section(target, section, ("connection", instance.engine), since[target.id]))
+            for _, section in sorted(wanted[target.id].items())
+        ]
+        yield EndpointPlan(
+            site=site.site.id,
+            endpoint=instance.id,
+            transport="odbc",
+            platform=instance.engine,
+            opted_out=_opted_out(site, host, now) if host else "",
+            targets=(instance.id,),
+            sections=tuple(
+                planned if deep or not _reads_much(section, planned) else replace(planned, left_out=ONLY_DEEP)
+                for section, planned in made
+            ),
+        )
+
+
+def _reads_much(section: AnySection, planned: PlannedSection) -> bool:
+    collector = section.collect.get(planned.source) if planned.source else None
+    return isinstance(collector, Sql) and collector.cost == "large"
+
+
+def _pages_wanted(
+    site: Site, host: Host, targets: Sequence[Target], wanted: Mapping[str, Mapping[str, AnySection]]
+) -> tuple[str, ...]:
+    """The paths of the files whose pages this machine is asked for, each once."""
+    asked = {target.id for target in targets if wanted[target.id]}
+    alone = PAGES_SECTION in wanted.get(host.id, {})
+    known = {target.id for target in targets}
+    files = [file for file in site.access if carrier_of(site, file.id) == host.id and file.id in known]
+    return tuple(dict.fromkeys(file.path for file in files if alone or file.id in asked))
+
+
+def _pages_section(
+    site: Site, host: Host, section: AnySection | None, paths: Sequence[str], sources: Sequence[Source]
+) -> Iterator[PlannedSection]:
+    """It goes last: it takes the longest, and should it hang, all else has arrived."""
+    if paths and section is not None:
+        target = next(one for one in site.targets() if one.id == host.id)
+        made = _section(target, section, sources, datetime.fromtimestamp(0, UTC))
+        yield replace(made, parameters={**made.parameters, PAGES_PARAMETER: tuple(paths)})
+
+
+def carrier_of(site: Site, target: str) -> str:
+    """The Windows machine whose answer brings the pages of this Access file; "" for every other target."""
+    file = next((file for file in site.access if file.id == target), None)
+    if file is None:
+        return ""
+    host = next(host for host in site.hosts if host.id == file.host)
+    return host.id if host.platform == "windows" and way_to(file, host) == "server-pages" else ""
+
+
 def way_to(file: AccessTarget, host: Host) -> str:
     """By which way an Access file is read: "smb", "sftp", "file" on this machine, else "server-pages"."""
-    if file.reach is not None:
-        return file.reach.transport
-    return {"ssh": "sftp", "local": "file"}.get(host.connect.transport, "server-pages")
+    return access_depth.way_to(file.reach.transport if file.reach else "", host.connect.transport)
+
+
+def _with_look(
+    endpoint: EndpointPlan,
+    site: Site,
+    visit: Visit,
+    wanted: Mapping[str, Mapping[str, AnySection]],
+    sizes: Mapping[str, int],
+) -> EndpointPlan:
+    """An Access file's plan with how deep it is looked into; every other as it is."""
+    file = next((one for one in site.access if one.id == endpoint.endpoint), None)
+    if file is None:
+        return endpoint
+    collectors = [
+        collector
+        for section in wanted[file.id].values()
+        if isinstance(collector := section.collect.get("access"), AccessFile)
+    ]
+    if not collectors:
+        return endpoint
+    seen = sizes.get(file.id)
+    size = seen if seen is not None else file.size_mb * 1024**2 if file.size_mb else None
+    look = access_depth.choose(
+        visit,
+        collectors,
+        way=endpoint.transport,
+        path=getattr(file.reach, "path", "") or file.path,
+        given=file.depth,
+        consent=access_depth.DATA_PAGES in file.consent,
+        link_mbit_per_s=file.link_mbit_per_s,
+        size_bytes=size,
+        size_from="" if size is None else "the site file" if seen is None else "the last reading",
+    )
+    return replace(endpoint, look=look)
 
 
 def _opted_out(site: Site, host: Host, now: datetime) -> str:
@@ -295,6 +471,8 @@ def _section(
             text, limit = query_fragment(queries), timeout_s
         case AccessFile(parts, depth):
             text, limit = f"Access file, to the depth {depth!r}: {', '.join(parts)}", 0
+        case Sql():
+            text, limit = shown(collector), collector.timeout_s
         case Psutil(read):
             text, limit = f"psutil: {read.__module__}.{read.__qualname__}", 0
         case Connection() | None:

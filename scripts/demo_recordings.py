@@ -1,4 +1,5 @@
-"""Records the fictional clinic of inventory.example.yaml: its machines' answers, and two earlier visits.
+"""Records the fictional clinic of inventory.example.yaml: its machines' answers, its Access file, and two
+earlier visits.
 
 The answers are written in the batches' own formats, dated relative to today, so that the demo never
 ages. They hold what real machines say; the names and numbers are invented.
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import demo_access
 import demo_posix
 import demo_windows
 from demo_answers import Answer, bundle
@@ -51,6 +53,12 @@ def record_bundles(prepared: Prepared, today: datetime, days: int) -> None:
             file.write_bytes(bundle(answer, versions))
 
 
+def record(prepared: Prepared, today: datetime, days: int) -> None:
+    """What a run finds that is made `days` before today."""
+    record_bundles(prepared, today, days)
+    demo_access.write(today - timedelta(days=days, hours=1), days)
+
+
 def record_visit(prepared: Prepared, url: str, visit: Visit, at: datetime) -> None:
     """Run a visit of the past on the bundles that lie there, and deliver it two days later."""
 
@@ -63,6 +71,7 @@ def record_visit(prepared: Prepared, url: str, visit: Visit, at: datetime) -> No
 
     with open_store(url, now=clock) as store, silent() as emit:
         hosts = [machine.id for machine in (*demo_posix.MACHINES, *demo_windows.MACHINES)]
+        hosts += [file.id for file in prepared.site.access]
         plan = plan_run(prepared, store, visit, at, hosts=hosts)
         outcome = start_run(prepared, store, plan, clock=clock, emit=emit)
         of = visit_runs(store, outcome.run_id)
@@ -78,11 +87,11 @@ def main() -> None:
     today = datetime.now(UTC).replace(microsecond=0)
     prepared = prepare(SITE_FILE, today)
     for visit, days in EARLIER:
-        record_bundles(prepared, today, days)
+        record(prepared, today, days)
         record_visit(prepared, default_url(), visit, today - timedelta(days=days))
-    record_bundles(prepared, today, 0)
+    record(prepared, today, 0)
     machines = len(demo_posix.MACHINES) + len(demo_windows.MACHINES)
-    print(f"recorded: {machines} machines, {len(EARLIER)} earlier visits")
+    print(f"recorded: {machines} machines, an Access file, {len(EARLIER)} earlier visits")
 
 
 if __name__ == "__main__":

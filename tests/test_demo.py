@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checkup.api import JSON, Quality
+from checkup.assessment import Outcome
 from checkup.batch.frames import Frame, FrameReader
+from checkup.plan import PAGES_SECTION
 from checkup.testing.shapes import SHAPES_FILE, differences, read_shapes, shape_of
+from checkup.workflow.access_file import examine_file
 from checkup.workflow.prepare import Prepared, prepare
 
 ROOT = Path(__file__).parents[1]
@@ -34,9 +37,9 @@ def prepared() -> Prepared:
 
 
 def windows_sections(prepared: Prepared) -> set[str]:
-    """What the probes ask of a Windows machine."""
+    """What the probes ask of a Windows machine that owns no Access file."""
     asked = (section for entry in prepared.catalogue.entries.values() for section in entry.sections)
-    return {section.name for section in asked if "windows" in section.collect}
+    return {section.name for section in asked if "windows" in section.collect} - {PAGES_SECTION}
 
 
 def frames_of(data: bytes) -> list[Frame]:
@@ -89,6 +92,34 @@ def test_the_demo_never_ages(scripts: Any, prepared: Prepared) -> None:
 
     now, later = dates(TODAY), dates(TODAY.replace(year=2031))
     assert len(now) > 50 and not now & later
+
+
+@pytest.mark.parametrize("days", VISITS)
+def test_the_access_file_is_sound_never_ages_and_takes_no_room(
+    scripts: Any, tmp_path: Path, days: int
+) -> None:
+    at, file = TODAY - timedelta(days=days), tmp_path / "registry_be.accdb"
+    demo = scripts("demo_access")
+    demo.write(at, days, file)
+    found = examine_file(str(file), depth="maps", now=lambda: at, pause=lambda: None)
+    # Lost pages are what compaction gives back; nothing else may be odd.
+    assert {one.code for one in found.reading.problems} == {"page-orphan"}
+    assert not found.reading.left_out and not found.reading.in_motion
+    assert {"access.integrity", "access.compaction-safe"} <= {
+        one.result.probe for one in found.of(Outcome.PASSED)
+    }
+    assert found.reading.header.created is not None
+    assert (TODAY.date() - found.reading.header.created.date()).days == demo.MADE_DAYS
+    assert file.stat().st_blocks * 512 < 20 * 1024**2 < 1024**3 < file.stat().st_size
+
+
+def test_the_access_file_of_today_has_what_the_report_shows(scripts: Any, tmp_path: Path) -> None:
+    demo, file = scripts("demo_access"), tmp_path / "registry_be.accdb"
+    demo.write(TODAY, 0, file)
+    found = examine_file(str(file), depth="maps", now=lambda: TODAY, pause=lambda: None)
+    assert {"access.size-limit", "access.reclaimable", "access.foreign-key-indexes"} <= {
+        one.result.probe for one in found.of(Outcome.FINDING)
+    }
 
 
 def test_what_the_demo_has_no_answer_for_is_named(scripts: Any) -> None:

@@ -1,5 +1,4 @@
-"""From snapshots to an assessment. Pure: no socket, no clock, no store."""
+"""From snapshots to an assessment. Pure: no socket, no clock, no store.
 
-from checkup.analyse.assess import Evidence, assess, metric_history
-
-__all__ = ["Evidence", "assess", "metric_history"]
+The way in is `assess.assess`. This module imports nothing, so that one probe can be judged without a plan.
+"""

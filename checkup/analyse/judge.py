@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from checkup.analyse.facts import Facts, Snapshots, read
 from checkup.analyse.forecast import forecast
@@ -21,6 +21,7 @@ from checkup.api import (
     Forecast,
     Matrix,
     Metric,
+    Missing,
     NotApplicable,
     NotChecked,
     NotEnoughHistory,
@@ -30,6 +31,7 @@ from checkup.api import (
     Quality,
     Result,
     Scope,
+    SqlFacts,
     Target,
     Text,
     Value,
@@ -42,6 +44,7 @@ from checkup.clean import clean, clean_line
 MOST_RESULTS = 500
 MOST_COLUMNS = 40
 MOST_NAMED = 5
+NO_RESULT = "the probe gave no result"
 
 History = Mapping[tuple[str, str, str, str], Sequence[Point]]  # by probe, target, metric, item
 
@@ -123,7 +126,8 @@ def judge_target(entry: Entry, target: Target, levels: LevelsInForce, world: Wor
     sources = {name: f.source for name, f in facts.items() if f.usable}
     context = _context(entry, target, facts.values(), sources, world)
     partial = any(f.quality is Quality.PARTIAL for f in facts.values())
-    return _closed(entry, target.id, given, levels, context, partial, _reason(facts.values()))
+    judged = _closed(entry, target.id, given, levels, context, partial, _reason(facts.values()))
+    return _without_databases(entry, target.id, judged, facts.values())
 
 
 def judge_site(entry: Entry, targets: Sequence[Target], levels: LevelsInForce, world: World) -> Judged:
@@ -148,14 +152,54 @@ def judge_site(entry: Entry, targets: Sequence[Target], levels: LevelsInForce, w
     site = Target(id="", kind="site")
     sources = {section.name: "+".join(sorted({f.source for f in facts.values() if f.usable}))}
     context = _context(entry, site, facts.values(), sources, world)
-    partial = bool(missing) or any(f.quality is Quality.PARTIAL for f in facts.values())
+    databases = {f"{name}: {database}": why for name, f in facts.items() for database, why in _missing(f)}
+    partial = bool(missing or databases) or any(f.quality is Quality.PARTIAL for f in facts.values())
     names = ", ".join(result.item for result in missing[:MOST_NAMED]) + (
         ", …" if len(missing) > MOST_NAMED else ""
     )
     reason = f"not compared with {names}" if missing else _reason(facts.values())
+    if databases and not missing:
+        reason = f"could not look into {_some(databases)}"
     known = {target.id: target for target in targets if target.id in usable}
     judged = _closed(entry, "", PerTarget(usable, known), levels, context, partial, reason)
     return replace(judged, results=(*judged.results, *missing))
+
+
+def _missing(facts: Facts) -> Iterable[tuple[str, Missing]]:
+    """The databases that these facts lack."""
+    value: Any = facts.value
+    return cast("SqlFacts[Any]", value).missing.items() if isinstance(value, SqlFacts) else ()
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:MOST_NAMED]) + (", …" if len(listed) > MOST_NAMED else "")
+
+
+def _without_databases(entry: Entry, target: str, judged: Judged, facts: Iterable[Facts]) -> Judged:
+    """A database that could not be looked into is not checked, and then the instance as a whole does not
+    pass."""
+    missing: dict[str, tuple[Facts, Missing]] = {}
+    for one in facts:
+        for database, why in _missing(one):
+            missing.setdefault(clean_line(database), (one, why))
+    if not missing:
+        return judged
+    reason = f"could not look into {_some(missing)}"
+    results = {
+        result.item: replace(result, outcome=Outcome.NOT_CHECKED, reason=reason)
+        if result.outcome is Outcome.PASSED and not result.item
+        else result
+        for result in judged.results
+        if result.item or result.reason != NO_RESULT
+    }
+    for database, (one, why) in missing.items():
+        unknown = _not_checked(entry, target, database, replace(one, reason=why.reason, error=why.error))
+        found = results.get(database)
+        # What another section of the check saw of the database stands, but for a pass.
+        if found is None or found.outcome is Outcome.PASSED:
+            results[database] = unknown
+    return replace(judged, results=tuple(results.values()))
 
 
 def _context(
@@ -265,7 +309,7 @@ def _closed(
             made, item="…", reason=f"more than {MOST_RESULTS} results; the rest was cut off"
         )
     if not results:
-        results[""] = replace(made, reason="the probe gave no result")
+        results[""] = replace(made, reason=NO_RESULT)
     return Judged(tuple(results.values()), tuple(metrics), tuple(tables))
 
 
@@ -323,6 +367,9 @@ def _item_result(
             )
         case Passed():
             return replace(made, outcome=Outcome.PASSED, evidence=_cleaned(result.evidence))
+        case NotApplicable() if partial:  # what was not seen may be there
+            seen = reason or "only part could be seen"
+            return replace(made, reason=f"{clean_line(result.reason)}; {seen}")
         case NotApplicable():
             return replace(made, outcome=Outcome.NOT_APPLICABLE, reason=clean_line(result.reason))
         case NotChecked():

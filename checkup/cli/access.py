@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from checkup.cli.options import Json
 
+if TYPE_CHECKING:
+    from checkup.jet.problems import Depth
 
-class DepthName(StrEnum):
-    HEADER = "header"
-    CATALOGUE = "catalogue"
-    MAPS = "maps"
-    SAMPLE = "sample"
-    INDEX = "index"
-    PAGES = "pages"
-    ROWS = "rows"
+_NAMES: Final[tuple[Depth, ...]] = ("header", "catalogue", "maps", "sample", "index", "pages", "rows")
+DEPTHS: Final[dict[str, Depth]] = {depth: depth for depth in _NAMES}
 
 
 def access(
@@ -30,9 +25,11 @@ def access(
         ),
     ],
     depth: Annotated[
-        DepthName | None,
+        str | None,
         typer.Option(
             "--depth",
+            metavar=f"<{'|'.join(DEPTHS)}>",
+            autocompletion=lambda: list(DEPTHS),
             help="How deep to look; by default pages for a file of this machine below 500 MB, else maps.",
             show_default=False,
         ),
@@ -71,11 +68,13 @@ def access(
     Exit: 0 nothing wrong, 1 findings, 2 no such file or no Access file, 3 nothing found wrong, but
     something could not be looked at.
     """
+    if depth is not None and depth not in DEPTHS:
+        raise typer.BadParameter(f"{depth!r} is not one of {', '.join(DEPTHS)}.", param_hint="'--depth'")
     from checkup.workflow.access_file import AccessFileError, examine_file
     from checkup.workflow.access_file import as_json as json_of
 
     try:
-        examined = examine_file(file, depth=None if depth is None else depth.value, password=password)
+        examined = examine_file(file, depth=None if depth is None else DEPTHS[depth], password=password)
     except AccessFileError as error:
         from checkup.clean import clean_line
         from checkup.secrets import redact

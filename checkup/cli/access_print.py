@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
-from rich.tree import Tree
-
 from checkup.api import Impact
 from checkup.assessment import Outcome
 from checkup.clean import clean_line
+from checkup.cli.plain_text import Branch, print_line, print_tree
 from checkup.collect.access_parts import file_name
 from checkup.collect.access_reading import Reading
 from checkup.jet.objects import ObjectKind
@@ -54,15 +50,14 @@ _SIZED_KINDS: Final = ("data", "index", "long-values")
 
 
 def print_examined(examined: Examined) -> None:
-    console = Console(highlight=False)
-    _print_judgement(console, examined)
-    console.print()
-    console.print(_tree(examined.reading))
+    _print_judgement(examined)
+    print_line()
+    print_tree(_tree(examined.reading))
 
 
-def _line(text: str) -> Text:
-    """Foreign text as it is: never markup, never an escape sequence."""
-    return Text(clean_line(_plain(text), 500))
+def _line(text: str) -> str:
+    """Foreign text as it is: never an escape sequence."""
+    return clean_line(_plain(text), 500)
 
 
 def _plain(text: str) -> str:
@@ -72,32 +67,32 @@ def _plain(text: str) -> str:
 # --- the judgement ------------------------------------------------------------------------------
 
 
-def _print_judgement(console: Console, examined: Examined) -> None:
+def _print_judgement(examined: Examined) -> None:
     findings = examined.of(Outcome.FINDING)
     notes = examined.of(Outcome.FINDING, notes=True)
     unchecked = examined.of(Outcome.NOT_CHECKED)
     passed = examined.of(Outcome.PASSED)
-    console.print(_line(_verdict(examined)), style="bold")
+    print_line(_line(_verdict(examined)), bold=True)
     for what in _unread(examined.reading):
-        console.print(_line(what))
+        print_line(_line(what))
     if not examined.judged:
-        console.print("No probe of Access files was asked: nothing is said about this one.")
+        print_line("No probe of Access files was asked: nothing is said about this one.")
     for heading, some in (("Findings", findings), ("For information", notes)):
         if some:
-            console.print(f"\n{heading} ({len(some)})", style="bold")
+            _print_heading(f"{heading} ({len(some)})")
             for one in some:
-                _print_finding(console, one)
+                _print_finding(one)
     if unchecked:
-        console.print(f"\nNot checked ({len(unchecked)})", style="bold")
-        _print_unchecked(console, unchecked)
+        _print_heading(f"Not checked ({len(unchecked)})")
+        _print_unchecked(unchecked)
     if passed:
-        console.print(f"\nPassed ({len(passed)})", style="bold")
+        _print_heading(f"Passed ({len(passed)})")
         for title in dict.fromkeys(_named(one) for one in passed):
-            _print_indented(console, title)
+            _print_indented(title)
     if examined.not_asked:
-        console.print("\nNot asked", style="bold")
+        _print_heading("Not asked")
     for depth, titles in examined.not_asked.items():
-        _print_indented(console, f"{count(len(titles), 'check')} that only --depth {depth} can answer")
+        _print_indented(f"{count(len(titles), 'check')} that only --depth {depth} can answer")
 
 
 def _verdict(examined: Examined) -> str:
@@ -120,27 +115,27 @@ def _unread(reading: Reading) -> Iterable[str]:
         yield f"{count(pages, 'page')} changed while being read; look again when nobody works in the file."
 
 
-def _print_finding(console: Console, one: Judged) -> None:
+def _print_finding(one: Judged) -> None:
     impact = one.result.impact
     label = _IMPACTS.get(impact, "") if impact else ""
     message = one.message if not one.result.item or one.result.item in one.message else _item(one)
-    _print_indented(console, f"[{label}] {message}")
+    _print_indented(f"[{label}] {message}")
     if impact is not Impact.NOTE:
-        _print_indented(console, f"What to do: {one.remedy}", by=4)
+        _print_indented(f"What to do: {one.remedy}", by=4)
 
 
-def _print_unchecked(console: Console, unchecked: Iterable[Judged]) -> None:
+def _print_unchecked(unchecked: Iterable[Judged]) -> None:
     """One reason may keep many checks from being made: it is said once."""
     by_reason: dict[str, list[str]] = {}
     for one in unchecked:
         by_reason.setdefault(one.result.reason, []).append(_named(one))
     for reason, titles in by_reason.items():
         if len(titles) == 1:
-            _print_indented(console, f"{titles[0]}: {reason}")
+            _print_indented(f"{titles[0]}: {reason}")
             continue
-        _print_indented(console, f"{reason}:")
+        _print_indented(f"{reason}:")
         for title in titles:
-            _print_indented(console, title, by=4)
+            _print_indented(title, by=4)
 
 
 def _item(one: Judged) -> str:
@@ -151,20 +146,25 @@ def _named(one: Judged) -> str:
     return f"{one.title} ({one.result.item})" if one.result.item else one.title
 
 
-def _print_indented(console: Console, text: str, by: int = 2) -> None:
-    console.print(Padding(_line(text), (0, 0, 0, by), expand=False))
+def _print_indented(text: str, by: int = 2) -> None:
+    print_line(_line(text), by=by)
+
+
+def _print_heading(text: str) -> None:
+    print_line()
+    print_line(text, bold=True)
 
 
 # --- the structure ------------------------------------------------------------------------------
 
 
-def _tree(reading: Reading) -> Tree:
+def _tree(reading: Reading) -> Branch:
     header = reading.header
     share = ratio_text(reading.stat.size_bytes / header.layout.most_bytes)
     limit = bytes_text(header.layout.most_bytes)
     size = bytes_text(reading.stat.size_bytes)
     version = f"{header.version.name} (Access {header.version.access})"
-    root = Tree(_line(f"{file_name(reading.name)}: {size} of {limit} ({share}), {version}"))
+    root = Branch(_line(f"{file_name(reading.name)}: {size} of {limit} ({share}), {version}"))
     root.add(_line(_protection(header)))
     placed = None if reading.integrity is None else reading.integrity.partition
     if placed is not None:
@@ -189,7 +189,7 @@ def _protection(header: Header) -> str:
     return f"{encryption[0].upper()}{encryption[1:]}, {_PASSWORDS[header.password]}{created}"
 
 
-def _add_space(root: Tree, placed: Partition, page_size: int) -> None:
+def _add_space(root: Branch, placed: Partition, page_size: int) -> None:
     from checkup.jet.partition import FREE, ORPHAN
 
     pages = f"Space: {count(len(placed), 'page')} of {bytes_text(page_size)}"
@@ -198,7 +198,7 @@ def _add_space(root: Tree, placed: Partition, page_size: int) -> None:
     root.add(_line(f"{pages}; free {bytes_text(free)}, lost until compacted {bytes_text(lost)}{doubt}"))
 
 
-def _add_tables(root: Tree, catalogue: Catalogue, placed: Partition | None, reading: Reading) -> None:
+def _add_tables(root: Branch, catalogue: Catalogue, placed: Partition | None, reading: Reading) -> None:
     shares: dict[int, list[Share]] = {}
     for share in () if placed is None else placed.shares:
         shares.setdefault(share.owner, []).append(share)
@@ -224,7 +224,7 @@ def _size(table: Table, sizes: Mapping[int, int]) -> int:
 
 
 def _add_table(
-    branch: Tree, table: Table, shares: list[Share] | None, size: int | None, reading: Reading
+    branch: Branch, table: Table, shares: list[Share] | None, size: int | None, reading: Reading
 ) -> None:
     if table.definition is None:
         branch.add(_line(f"{table.name}: its definition cannot be read"))
@@ -256,7 +256,7 @@ def _columns(definition: Definition, data_number: int) -> str:
     return ", ".join(known[number].name if number in known else "?" for number in numbers)
 
 
-def _add_links(root: Tree, links: Iterable[Link]) -> None:
+def _add_links(root: Branch, links: Iterable[Link]) -> None:
     shown: list[str] = []
     for link in links:
         target = link.target
@@ -270,7 +270,7 @@ def _add_links(root: Tree, links: Iterable[Link]) -> None:
     _add_list(root, "Linked tables", shown)
 
 
-def _add_relationships(root: Tree, catalogue: Catalogue) -> None:
+def _add_relationships(root: Branch, catalogue: Catalogue) -> None:
     shown = [
         f"{one.child} ({', '.join(one.child_columns)}) to {one.parent} ({', '.join(one.parent_columns)})"
         + ("" if one.is_enforced else ", not enforced")
@@ -281,7 +281,7 @@ def _add_relationships(root: Tree, catalogue: Catalogue) -> None:
     _add_list(root, "Relationships", shown)
 
 
-def _add_queries(root: Tree, catalogue: Catalogue) -> None:
+def _add_queries(root: Branch, catalogue: Catalogue) -> None:
     shown = [
         f"{one.name}: {one.kind}" + (f" from {', '.join(sources)}" if sources else "")
         for one in catalogue.queries
@@ -291,13 +291,13 @@ def _add_queries(root: Tree, catalogue: Catalogue) -> None:
     _add_list(root, "Queries", shown)
 
 
-def _add_objects(root: Tree, catalogue: Catalogue) -> None:
+def _add_objects(root: Branch, catalogue: Catalogue) -> None:
     made = catalogue.customisations()
     for kind, title in _OBJECTS.items():
         _add_list(root, title, [one.name for one in made if one.kind == kind])
 
 
-def _add_lock(root: Tree, reading: Reading) -> None:
+def _add_lock(root: Branch, reading: Reading) -> None:
     if reading.lock is not None:
         machines = [entry.machine for entry in reading.lock.content.entries]
         _add_list(root, "Lock file: machines that have been in it since it was made", machines, always=True)
@@ -305,7 +305,7 @@ def _add_lock(root: Tree, reading: Reading) -> None:
         root.add("No lock file beside it")
 
 
-def _add_list(root: Tree, title: str, shown: list[str], *, always: bool = False) -> None:
+def _add_list(root: Branch, title: str, shown: list[str], *, always: bool = False) -> None:
     if shown or always:
         branch = root.add(_line(f"{title} ({len(shown)})"))
         for text in sorted(shown, key=str.casefold):

@@ -30,9 +30,11 @@ from checkup.cli import (
     selftest,
     validate,
 )
+from checkup.cli.quick_command import QuickCommand, QuickGroup
 
 app = typer.Typer(
     name="checkup",
+    cls=QuickGroup,
     help="Check-ups of a client site: read-only probes, and a report that also says what was not checked.",
     epilog="Start with `checkup init`, then `checkup plan site.yaml` and `checkup run site.yaml`.",
     no_args_is_help=True,
@@ -41,6 +43,9 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
 )
+
+# Those that look at one thing, and have no argument that is more than a text.
+QUICK = (access.access,)
 
 for name, command in (
     ("init", init.init),
@@ -63,7 +68,7 @@ for name, command in (
     ("selftest", selftest.selftest),
     ("schema", schema.schema),
 ):
-    app.command(name)(command)
+    app.command(name, cls=QuickCommand if command in QUICK else None)(command)
 app.add_typer(probes.app, name="probes")
 app.add_typer(schedule.app, name="schedule")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from checkup.cli.options import Host, NoProgress, Only, Parallel, SiteFile, Store, Visit, VisitName
+from checkup.cli.options import Deep, Host, NoProgress, Only, Parallel, SiteFile, Store, Visit, VisitName
 
 
 def collect(
@@ -12,6 +12,7 @@ def collect(
     visit: Visit = VisitName.auto,
     only: Only = None,
     host: Host = None,
+    deep: Deep = False,
     parallel: Parallel = 64,
     no_progress: NoProgress = False,
     store: Store = None,
@@ -27,6 +28,7 @@ def collect(
         visit=visit.value,
         only=tuple(only or ()),
         hosts=tuple(host or ()),
+        deep=deep,
         parallel=parallel,
         store=store,
     )

@@ -49,6 +49,10 @@ Only = Annotated[
 Host = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; may be repeated.")
 ]
+Deep = Annotated[
+    bool,
+    typer.Option("--deep", help="Also what reads much of a SQL database's tables; at a quiet hour."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Plain lines instead of live bars.")]
 Parallel = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from checkup.cli.options import Host, Json, Only, SiteFile, Store, Visit, VisitName
+from checkup.cli.options import Deep, Host, Json, Only, SiteFile, Store, Visit, VisitName
 
 
 def plan(
@@ -14,6 +14,7 @@ def plan(
     visit: Visit = VisitName.auto,
     only: Only = None,
     host: Host = None,
+    deep: Deep = False,
     commands: Annotated[
         bool, typer.Option("--commands/--no-commands", help="Print every command as well.")
     ] = True,
@@ -25,6 +26,7 @@ def plan(
 ) -> None:
     """Show what would run where. Contacts nothing and writes nothing."""
     from checkup import plan as plans
+    from checkup.workflow.access_looks import look_lines
     from checkup.workflow.collecting import plan_run
     from checkup.workflow.prepare import existing_store, prepare, utc_now
     from checkup.workflow.visits import chosen_visit
@@ -33,7 +35,7 @@ def plan(
     prepared = prepare(site, now)
     with existing_store(store) as known:
         chosen = chosen_visit(visit.value, prepared.site, known, now)
-        made = plan_run(prepared, known, chosen, now, only=only or (), hosts=host or ())
+        made = plan_run(prepared, known, chosen, now, only=only or (), hosts=host or (), deep=deep)
     if json:
         typer.echo(plans.to_json(made).decode())
         return
@@ -47,10 +49,15 @@ def plan(
             typer.echo(f"{endpoint.endpoint}: {endpoint.opted_out}")
             continue
         sections = ", ".join(section.name for section in endpoint.sections if section.source)
-        typer.echo(f"{endpoint.endpoint} by {endpoint.transport}: {sections}")
+        typer.echo(f"{endpoint.endpoint} by {endpoint.way}: {sections}")
+        for line in look_lines(endpoint, endpoint.look) if endpoint.look else ():
+            typer.echo(f"  {line}")
         missing = [section.name for section in endpoint.sections if not section.source]
         if missing:
             typer.echo(f"  no collector for {endpoint.platform}: {', '.join(missing)}")
+        waiting = [section.name for section in endpoint.sections if section.left_out]
+        if waiting:
+            typer.echo(f"  only with --deep: {', '.join(waiting)}")
         if batch and endpoint.scripted:
             typer.echo(endpoint.script.decode("ascii"))
     if commands and not batch:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from checkup.cli.options import (
+    Deep,
     FailOn,
     FailOnOption,
     Host,
@@ -28,6 +29,7 @@ def run(
     visit: Visit = VisitName.auto,
     only: Only = None,
     host: Host = None,
+    deep: Deep = False,
     pdf: Pdf = None,
     output: Annotated[Path, typer.Option("--output", help="Folder for the report's files.")] = Path(
         "reports"
@@ -63,6 +65,7 @@ def run(
             visit=visit.value,
             only=tuple(only or ()),
             hosts=tuple(host or ()),
+            deep=deep,
             pdf=pdf,
             output=output,
             due=due,

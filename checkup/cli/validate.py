@@ -15,5 +15,7 @@ def validate(site: SiteFile) -> None:
     from checkup.workflow.prepare import prepare, utc_now
 
     prepared = prepare(site, utc_now())
-    hosts = prepared.site.hosts
-    typer.echo(f"{site} is in order: {prepared.site.site.name}, {len(hosts)} hosts")
+    made = prepared.site
+    counts = {"hosts": len(made.hosts), "Access files": len(made.access), "SQL instances": len(made.sql)}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    typer.echo(f"{site} is in order: {made.site.name}, {told}")

@@ -1,5 +1,5 @@
-"""Runs a plan: sessions, deadlines, progress and the ledger; gives snapshots."""
+"""Runs a plan: sessions, deadlines, progress and the ledger; gives snapshots.
 
-from checkup.collect.run import Collected, Recorder, collect
-
-__all__ = ["Collected", "Recorder", "collect"]
+The way in is `run.collect`. This module imports nothing, so that who looks at one Access file does not load
+what runs a plan.
+"""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal
 
 from checkup.api import JSON, AccessFile, Depth, Quality
@@ -35,6 +36,16 @@ _ERROR_TABLE: Final = re.compile(r"MSysCompactError|.*_ImportErrors\d*|Paste Err
 _KEPT_OBJECTS: Final = ("query", "form", "report", "macro", "module")
 _STRUCTURE: Final = ("tables", "links", "queries", "relationships", "objects", "file")
 _LATEST_S: Final = 253402300799  # the last second of the year 9999
+
+BLOCK_PAGES: Final = 256  # pages of one digest: a megabyte in the files of today
+
+# What lacks something where a part of the catalogue was not read. Of a table only what its properties say
+# lies elsewhere, which nothing asks for that does not ask for links or the file as well.
+_OF_CATALOGUE: Final[Mapping[str, frozenset[str]]] = {
+    "definitions": frozenset({"tables"}),
+    "queries-and-relationships": frozenset({"queries", "relationships"}),
+    "links-and-properties": frozenset({"links", "file"}),
+}
 
 # The depth from which on a part is there. The lock file may be absent at any.
 _NEEDED: Final[Mapping[str, Depth]] = {
@@ -93,7 +104,8 @@ def _gaps(reading: Reading, collector: AccessFile) -> Iterable[str]:
         if reading.catalogue.damages:
             yield "parts of the catalogue cannot be read"
         for left in reading.catalogue.left_out:
-            yield f"{left.part} left out: {left.detail}"
+            if _OF_CATALOGUE[left.part].intersection(collector.parts):
+                yield f"{left.part} left out: {left.detail}"
     if "integrity" in collector.parts:
         for left in reading.left_out:
             yield f"{left.part} left out: {left.detail}"
@@ -121,10 +133,14 @@ def parts(reading: Reading) -> dict[str, JSON]:
         "file": of_catalogue(_file),
         "maps": _maps(reading),
         "integrity": _integrity(reading),
+        "folder": _folder(reading),
+        "blocks": _blocks(reading),
         "cost": {
             "bytes": reading.cost.bytes,
             "requests": reading.cost.requests,
             "rounds": reading.cost.rounds,
+            "seconds": round(reading.timing.seconds, 6),
+            "round_trip_s": _rounded(reading.timing.round_trip_s),
         },
     }
 
@@ -172,6 +188,7 @@ def _lock(reading: Reading) -> JSON:
     return {
         "size_bytes": reading.lock.size_bytes,
         "modified": _utc(reading.lock.modified),
+        "created": _utc(reading.lock.created),
         "entries": [
             {
                 "slot": entry.slot,
@@ -181,6 +198,22 @@ def _lock(reading: Reading) -> JSON:
             for entry in reading.lock.content.entries
         ],
         "odd_bytes": reading.lock.content.odd_bytes,
+    }
+
+
+def _folder(reading: Reading) -> JSON:
+    """`rights` is None where nothing tells them."""
+    rights = reading.folder
+    return {
+        "file_read_only": reading.stat.read_only,
+        "rights": None
+        if rights is None
+        else {
+            "basis": rights.basis,
+            "write": rights.write,
+            "create": rights.create,
+            "delete": rights.delete,
+        },
     }
 
 
@@ -223,10 +256,12 @@ def _column(column: Column, properties: Properties) -> JSON:
 
 def _index(index: Index, definition: Definition) -> JSON:
     data = definition.index_data[index.data_number]
-    columns = [definition.column_by_number.get(one.number) for one in data.columns]
+    named = [(definition.column_by_number.get(one.number), one.ascending) for one in data.columns]
+    columns = [(column.name, ascending) for column, ascending in named if column is not None]
     return {
         "name": index.name,
-        "columns": [column.name for column in columns if column is not None],
+        "columns": [name for name, _ in columns],
+        "descending": [name for name, ascending in columns if not ascending],
         "unique": data.is_unique,
         "kind": index.kind,
         "data": index.data_number,
@@ -234,6 +269,8 @@ def _index(index: Index, definition: Definition) -> JSON:
 
 
 def _link(link: Link) -> JSON:
+    from checkup.jet.links import has_key
+
     target = link.target
     return {
         "name": link.name,
@@ -241,8 +278,7 @@ def _link(link: Link) -> JSON:
         "target": "" if target is None else _place(target),
         "table": link.object.foreign_name,
         "saves_password": target is not None and target.keeps_password,
-        # Whether a table of a server has a key shows in none of the parts that are read.
-        "has_key": None,
+        "has_key": None if link.definition is None else has_key(link.definition),
     }
 
 
@@ -264,6 +300,7 @@ def _query(query: Query) -> JSON:
         "sources": [source.name for source in query.sources if source.name],
         "cartesian": query.is_cartesian,
         "criteria": query.has_criteria,
+        "limited": query.is_limited,
         "hidden_source": query.belongs_to_object,
     }
 
@@ -416,6 +453,21 @@ def _sampled(integrity: Integrity) -> JSON:
     }
 
 
+def _blocks(reading: Reading) -> JSON:
+    """A number of eight bytes for every BLOCK_PAGES pages, from a look at every page, to compare files by.
+
+    It is a hash of sums over the pages: nothing can be had back from it.
+    """
+    sums = None if reading.integrity is None else reading.integrity.page_sums
+    if sums is None:
+        return None
+    blocks = (sums[first : first + BLOCK_PAGES] for first in range(0, len(sums), BLOCK_PAGES))
+    return {
+        "pages": BLOCK_PAGES,
+        "digests": [blake2b(block.astype("<u8").tobytes(), digest_size=8).hexdigest() for block in blocks],
+    }
+
+
 # --- values -------------------------------------------------------------------------------------
 
 
@@ -427,6 +479,10 @@ def _utc(seconds: float | None) -> str | None:
 
 def _local(when: datetime | None) -> str | None:
     return None if when is None else when.replace(microsecond=0).isoformat()
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def _text(value: object) -> str | None:

@@ -8,6 +8,7 @@ is had, and the reading says what could not.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from checkup.jet.source import Range, Source, SourceError, Stat
 
 if TYPE_CHECKING:
     from checkup.jet.catalogue import Catalogue
+    from checkup.jet.folder_rights import FolderRights
     from checkup.jet.header import Header
     from checkup.jet.integrity import Integrity
     from checkup.jet.lock_file import LockFile
@@ -43,6 +45,10 @@ MOST_REMEMBERED_BYTES: Final = 32 << 20
 LARGEST_REMEMBERED_BYTES: Final = 1 << 20
 _BLOCK_BYTES: Final = JET3.page_size  # of every page size a divisor
 
+# A round of more than this measures the line's width, not how far away the file is.
+SMALL_ROUND_BYTES: Final = 64 << 10
+_OVER_NETWORK: Final = ("sftp://", "smb://")
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -60,6 +66,16 @@ class ReadLockFile:
     content: LockFile
     size_bytes: int
     modified: float | None
+    created: float | None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long the source was waited for. `round_trip_s`: the quickest of the small rounds, None where no
+    network was in between."""
+
+    seconds: float
+    round_trip_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +92,8 @@ class Reading:
     likewise below the depth maps; then `problems` and `in_motion` are those of the catalogue alone.
 
     `lock` is None where there is none, or it could not be read: then `lock_unread` says why.
-    `done` are the depths that were reached; `refused` says why `depth` was not.
+    `folder` is None where nothing tells the rights in it. `done` are the depths that were reached; `refused`
+    says why `depth` was not.
     """
 
     name: str
@@ -86,6 +103,7 @@ class Reading:
     header: Header
     lock: ReadLockFile | None
     lock_unread: str
+    folder: FolderRights | None
     catalogue: Catalogue | None
     integrity: Integrity | None
     problems: tuple[Problem, ...]
@@ -93,6 +111,7 @@ class Reading:
     left_out: tuple[Left, ...]
     refused: Refusal | None
     cost: Counters
+    timing: Timing
 
 
 def read_access(
@@ -102,12 +121,13 @@ def read_access(
     lock: bytes | None = None,
     lock_stat: Stat | None = None,
     lock_unread: str = "",
+    folder: FolderRights | None = None,
     budget: Budget | None = None,
     threads: int = 1,
     pause: Callable[[], None] = lambda: None,
 ) -> Reading:
     """Look into the file at `source`; `lock` is the content of the lock file beside it, if there is one, and
-    `lock_unread` says why it could not be read.
+    `lock_unread` says why it could not be read; `folder` are the rights where both lie.
 
     `pause` is called before what looks wrong is looked at again. Raises NotAccessError where the file is no
     Access file, SourceError where not even its first page could be read.
@@ -127,6 +147,7 @@ def read_access(
         header=header,
         lock=None if lock is None else _lock_file(lock, lock_stat, header),
         lock_unread=lock_unread,
+        folder=folder,
         catalogue=look.catalogue,
         integrity=look.integrity,
         problems=tuple(look.problems),
@@ -134,6 +155,7 @@ def read_access(
         left_out=(*look.left_out, *look.catalogue_left),
         refused=look.refused or look.no_catalogue,
         cost=account.counters,
+        timing=account.timing,
     )
 
 
@@ -142,7 +164,8 @@ def _lock_file(content: bytes, stat: Stat | None, header: Header) -> ReadLockFil
 
     size = len(content) if stat is None else stat.size_bytes
     parsed = parse_lock_file(content, header.text_encoding)
-    return ReadLockFile(parsed, size, None if stat is None else stat.modified)
+    modified, created = (None, None) if stat is None else (stat.modified, stat.created)
+    return ReadLockFile(parsed, size, modified, created)
 
 
 class _Look:
@@ -195,7 +218,8 @@ class _Look:
             self.pause()
             self.account.forget()
 
-        found = examine(self.account, Plan(self.depth, threads=self.threads), pause=again)
+        plan = Plan(self.depth, threads=self.threads)
+        found = examine(self.account, plan, pause=again, opened=self.file)
         self.integrity = found
         self.done = list(found.done)
         self.problems += found.problems
@@ -316,10 +340,17 @@ class _Account:
         self._budget = budget
         self._blocks: dict[int, bytes] = {}
         self._lock = threading.Lock()
+        self._seconds = 0.0
+        self._quickest: float | None = None
 
     @property
     def name(self) -> str:
         return self._source.name
+
+    @property
+    def timing(self) -> Timing:
+        over_network = self._source.name.startswith(_OVER_NETWORK)
+        return Timing(self._seconds, self._quickest if over_network else None)
 
     def stat(self) -> Stat:
         return self._source.stat()
@@ -332,8 +363,11 @@ class _Account:
             return [answer for answer in answers if answer is not None]
         with self._lock:
             check_budget(self._budget, self.counters, sum(length for _, length in missing))
+        started = time.perf_counter()
         read = self._source.read(missing)
+        seconds = time.perf_counter() - started
         with self._lock:
+            self._count_time(seconds, sum(map(len, read)))
             count_round(self.counters, missing, read)
             for (offset, length), answer in zip(missing, read, strict=True):
                 if length <= LARGEST_REMEMBERED_BYTES:
@@ -347,6 +381,11 @@ class _Account:
     def forget(self) -> None:
         """What is asked for from now on is read anew."""
         self._blocks.clear()
+
+    def _count_time(self, seconds: float, nbytes: int) -> None:
+        self._seconds += seconds
+        if nbytes <= SMALL_ROUND_BYTES and (self._quickest is None or seconds < self._quickest):
+            self._quickest = seconds
 
     def _remember(self, offset: int, answer: bytes) -> None:
         if offset % _BLOCK_BYTES:

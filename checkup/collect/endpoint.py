@@ -10,24 +10,37 @@ for what is left after that, the host's `fallback:` is tried. Each section keeps
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from checkup.api import JSON, AccessFile, ErrorClass, Psutil, Quality
+from checkup.api import JSON, AccessFile, ErrorClass, Psutil, Quality, Sql
 from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
 from checkup.catalogue import AnySection
 from checkup.clean import clean, clean_line
-from checkup.collect.access_target import OpenFile, no_files, read_file, reading_text
+from checkup.collect.access_target import OpenFile, ReadFile, no_files, read_file, reading_text
 from checkup.collect.asking import ask, hello_queries, hello_rows, queries_text
-from checkup.collect.events import Emit, SectionArrived
+from checkup.collect.events import Emit, EndpointStarted, SectionArrived
+from checkup.collect.served_pages import (
+    HandedOut,
+    ServedFile,
+    handed_out_text,
+    read_served,
+    served_files,
+    summary,
+)
+from checkup.collect.sql_sessions import LedgerRow, OpenSql, no_sql
 from checkup.collect.watch import Watch
-from checkup.plan import EndpointPlan, PlannedSection
+from checkup.plan import PAGES_SECTION, SQL_PLATFORMS, EndpointPlan, PlannedSection
 from checkup.snapshot import EndpointSnapshot, SectionSnapshot
 from checkup.transports.session import ConnectionFacts, QuerySession, Session, TransportError
+
+if TYPE_CHECKING:
+    from checkup.sql.engine import Instance
 
 # Seconds beyond a section's own deadline before the client gives up on it: the host's `timeout`
 # should have ended it, and the frame has to cross the link.
@@ -55,6 +68,9 @@ QUALITY_OF = {
     ErrorClass.BAD_OUTPUT: Quality.BAD_OUTPUT,
 }
 
+# Of the payload of a frame each line has 76 characters; no text for people has words of this length.
+_ENCODED = re.compile(r"[A-Za-z0-9+/=]{40}")
+
 Left = Callable[[EndpointPlan, bool, ErrorClass | None], None]
 
 
@@ -72,6 +88,7 @@ class Surroundings:
     # Told when a machine is done: whether it answered, and with which error it ended.
     left: Left = lambda plan, answered, error: None
     open_file: OpenFile = no_files
+    open_sql: OpenSql = no_sql
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +109,25 @@ class Examined:
 
 def examine(plan: EndpointPlan, around: Surroundings) -> Examined:
     """Everything planned for one endpoint. Never raises for anything the other side does."""
-    examination = _Examination(plan, around)
+    return _examined(_Examination(plan, around))
+
+
+def examine_group(plans: Sequence[EndpointPlan], around: Surroundings) -> Iterator[Examined]:
+    """A machine, then each of the files whose pages its answer brings: these are held until this ends, and
+    nowhere else."""
+    machine = _Examination(plans[0], around)
+    yield _examined(machine)
+    for file in plans[1:]:
+        around.emit(EndpointStarted(file.endpoint, len(file.sections)))
+        yield _examined(_Examination(file, around, handed_out=machine.brought()))
+
+
+def _examined(examination: _Examination) -> Examined:
     try:
         snapshot = examination.run()
     finally:
         error = examination.error.error if examination.error else None
-        around.left(plan, bool(examination.hello), error)
+        examination.around.left(examination.plan, bool(examination.hello), error)
     return Examined(snapshot, tuple(examination.ledger_ends))
 
 
@@ -105,6 +135,8 @@ def examine(plan: EndpointPlan, around: Surroundings) -> Examined:
 class _Examination:
     plan: EndpointPlan
     around: Surroundings
+    handed_out: HandedOut | None = None  # to a file: what its machine's answer brought
+    served: tuple[ServedFile, ...] = ()  # by a machine: the pages of its files, which are never kept
     found: dict[tuple[str, str], SectionSnapshot] = field(
         default_factory=dict[tuple[str, str], SectionSnapshot]
     )
@@ -126,7 +158,7 @@ class _Examination:
             self.error = TransportError(ErrorClass.OPTED_OUT, self.plan.opted_out)
         else:
             self._local_sections()
-            facts = self._access_file(facts) if self.plan.platform == "access" else self._ways(facts)
+            facts = self._looked(facts)
         if self.error is not None:
             facts.error, facts.detail = self.error.error, self.error.detail
         self._connection_sections(facts)
@@ -145,6 +177,13 @@ class _Examination:
             error=self.error.error if self.error else None,
             reason=self.error.detail if self.error else "",
         )
+
+    def _looked(self, facts: ConnectionFacts) -> ConnectionFacts:
+        if self.plan.platform == "access":
+            return self._access_file(facts)
+        if self.plan.platform in SQL_PLATFORMS:
+            return self._sql(facts)
+        return self._ways(facts)
 
     # --- the ways in ---
 
@@ -195,6 +234,7 @@ class _Examination:
             if self.error.error is ErrorClass.IDENTITY:
                 self.hello, self.noise = {}, ""  # another machine's answer is not kept
                 self.found.clear()
+                self.served = ()
         finally:
             self.around.watch.disarm((self, "host"))
             session.close()
@@ -230,7 +270,7 @@ class _Examination:
                 raise
         finally:
             self.around.watch.disarm(self)
-            self.noise = self.noise or clean(reader.noise.decode("utf-8", "replace"), 4000)
+            self.noise = self.noise or self._noise(clean(reader.noise.decode("utf-8", "replace"), 4000))
             self.noise_bytes += reader.noise_bytes
             if entry is not None:
                 self.ledger_ends.append(
@@ -271,6 +311,8 @@ class _Examination:
             )
             if planned is not None:
                 raw, status, reason = _raw(planned, frame)
+                if planned.name == PAGES_SECTION:
+                    raw, status, reason = self._pages(raw, status, reason)
                 self._keep(
                     planned,
                     status,
@@ -282,6 +324,34 @@ class _Examination:
                     # A neighbour was asked its management classes, as where there is no shell.
                     source="cim" if self.hello.get("way") == "wmi" else "",
                 )
+
+    def _pages(self, raw: JSON, status: Quality, reason: str) -> tuple[JSON, Quality, str]:
+        """The pages stay in memory; what is kept of their section says what came."""
+        if status not in (Quality.OK, Quality.PARTIAL):
+            return None, status, reason
+        try:
+            self.served = served_files(raw)
+        except (ValueError, LookupError):
+            return None, Quality.BAD_OUTPUT, "its answer could not be read"
+        return summary(self.served), status, reason
+
+    def _noise(self, noise: str) -> str:
+        """A frame that was damaged on its way is noise, and what it carried may be pages of a file."""
+        if any(section.name == PAGES_SECTION for section in self.plan.sections) and _ENCODED.search(noise):
+            return "(not kept: pages of a file may be among it)"
+        return noise
+
+    def brought(self) -> HandedOut:
+        """What the files get to know whose pages this machine's answer holds."""
+        place = next((key for key in self.found if key[1] == PAGES_SECTION), None)
+        return HandedOut(
+            host=self.plan.endpoint,
+            by="bundle" if self.plan.transport == "bundle" else "batch",
+            files=self.served,
+            section=None if place is None else self.found[place],
+            error=self.error,
+            collected_at=self.collected_at,
+        )
 
     def _hello(self, hello: Mapping[str, str], facts: ConnectionFacts, sent_at: datetime) -> None:
         self.hello = hello
@@ -329,9 +399,7 @@ class _Examination:
         if not asked:
             return facts
         try:
-            with self._ledger(reading_text(self.plan, collectors).encode("utf-8")) as count:
-                made = read_file(self.around.open_file, self.plan, facts, collectors)
-                count(made.bytes_read)
+            made = self._read(facts, collectors)
         except TransportError as error:
             self.error = error
             return facts
@@ -340,6 +408,111 @@ class _Examination:
             found = made.cut(collector)
             self._keep(section, found.quality, raw=found.raw, reason=found.reason)
         return facts
+
+    def _read(self, facts: ConnectionFacts, collectors: Sequence[AccessFile]) -> ReadFile:
+        """By the file's own way, or from the pages that its machine handed out. Raises TransportError."""
+        if not self.plan.carrier:
+            with self._ledger(reading_text(self.plan, collectors).encode("utf-8")) as count:
+                made = read_file(self.around.open_file, self.plan, facts, collectors)
+                count(made.bytes_read)
+            return made
+        facts.address = self.plan.carrier
+        handed = self.handed_out
+        if handed is None:
+            raise TransportError(
+                ErrorClass.UNREACHABLE,
+                f"its pages come with the answer of {self.plan.carrier}, which was not asked again: start a "
+                "new run",
+            )
+        self.collected_at = handed.collected_at
+        file = handed.file_of(self.plan)
+        facts.reached = True
+        with self._ledger(handed_out_text(self.plan, handed, file, collectors).encode("utf-8")) as count:
+            count(len(file.pages) * file.page_bytes)
+            return read_served(file, self.plan, collectors)
+
+    # --- a SQL instance ---
+
+    def _sql(self, facts: ConnectionFacts) -> ConnectionFacts:
+        from checkup.collect.sql_target import SqlVisit
+        from checkup.sql.engines import ENGINES
+
+        engine = next(one for name, one in ENGINES.items() if name == self.plan.platform)
+        planned: dict[str, PlannedSection] = {}
+        collectors: dict[str, Sql] = {}
+        for section in self.plan.sections:
+            if section.left_out:
+                self._keep(section, Quality.UNREACHABLE, reason=section.left_out, error=ErrorClass.OPTED_OUT)
+                continue
+            collector = self.around.sections[section.name].collect.get(engine.name)
+            if section.source == engine.name and isinstance(collector, Sql):
+                planned[section.name], collectors[section.name] = section, collector
+        asked_at = self.around.clock()
+        visit = SqlVisit(
+            self.plan,
+            engine,
+            collectors,
+            open=self.around.open_sql,
+            facts=facts,
+            ledger=self._sql_ledger,
+            greeted=lambda instance: self._greeted(instance, engine.title, facts, asked_at),
+        )
+        self.around.watch.arm((self, "host"), HOST_S, visit.stop)
+        try:
+            for one in visit.run():
+                self._keep(
+                    planned[one.name],
+                    one.quality,
+                    raw=one.raw,
+                    reason=one.reason,
+                    error=one.error,
+                    milliseconds=one.milliseconds,
+                    payload_bytes=one.size,
+                )
+            self.complete = True
+        except TransportError as error:
+            self.error = error
+            if error.error is ErrorClass.IDENTITY:
+                self.hello = {}
+        finally:
+            self.around.watch.disarm((self, "host"))
+        return facts
+
+    def _greeted(self, instance: Instance, title: str, facts: ConnectionFacts, asked_at: datetime) -> None:
+        self.hello = {
+            "platform": self.plan.platform,
+            "kernel": clean_line(f"{title} {instance.version_text}"),
+            "os_id": instance.edition,
+            "user": clean_line(instance.login),
+        }
+        facts.identity = clean_line(instance.identity)
+        pinned = self.around.pinned(self.plan.endpoint)
+        # A server that tells more of itself since its last update is neither pinned nor compared.
+        of_another_kind = pinned is not None and pinned.split(":")[0] != facts.identity.split(":")[0]
+        facts.identity_check = "none" if of_another_kind else _identity_check(facts.identity, pinned, "")
+        if facts.identity_check == "mismatch":
+            raise TransportError(
+                ErrorClass.IDENTITY,
+                f"another instance answers here: it says {facts.identity}, known is {pinned}; if it was "
+                "really replaced, put its new `identity:` into the site file",
+            )
+        self._tell_time({"utc": f"{instance.asked_at.timestamp():.3f}"}, facts, asked_at)
+
+    @contextmanager
+    def _sql_ledger(self, text: str) -> Generator[LedgerRow]:
+        entry = self.around.sent(self.plan, text.encode("utf-8"))
+        row = LedgerRow(outcome="interrupted")
+        try:
+            yield row
+        finally:
+            self.ledger_ends.append(
+                LedgerEnd(
+                    entry=entry,
+                    returned_bytes=row.returned_bytes,
+                    ended_at=self.around.clock(),
+                    outcome=row.outcome,
+                )
+            )
 
     # --- without a shell ---
 

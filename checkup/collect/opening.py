@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checkup.access_depth import DATA_PAGES, WITH_ROWS
 from checkup.api import ErrorClass
 from checkup.collect.access_target import ERROR_OF, OpenedFile
 from checkup.collect.first_host import FirstHost
@@ -28,7 +30,29 @@ from checkup.transports import (
 )
 
 if TYPE_CHECKING:
+    from checkup.collect.sql_sessions import SqlSession
+    from checkup.transports.access_odbc import Counts
     from checkup.transports.access_source import Address
+    from checkup.transports.odbc.session import ResultSet
+    from checkup.transports.odbc.session import SqlSession as OdbcSession
+
+
+@dataclass(frozen=True, eq=False)
+class _GuardedSession:
+    """A session with a SQL engine whose later logins go through the guard as its first did."""
+
+    session: OdbcSession
+    gate: LoginGate
+    credential: Credential
+
+    def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[ResultSet]:
+        return self.session.run(text, timeout_s=timeout_s, most_rows=most_rows)
+
+    def enter(self, database: str) -> None:
+        self.session.enter(database, gate=self.gate, credential=self.credential)
+
+    def close(self) -> None:
+        self.session.close()
 
 
 class Opening:
@@ -40,6 +64,7 @@ class Opening:
     def __init__(self, site: Site, folder: Path) -> None:
         self._connects: Mapping[str, ConnectModel] = {host.id: host.connect for host in site.hosts}
         self._files = {file.id: file for file in site.access}
+        self._instances = {instance.id: instance for instance in site.sql}
         self._fallbacks = {host.id: host.fallback for host in site.hosts if host.fallback}
         self._folder = folder
         self._credentials = {
@@ -99,7 +124,8 @@ class Opening:
         from checkup.jet.source import SourceError
         from checkup.transports.access_source import open_address
 
-        address, credential = self._address(self._files[plan.endpoint], plan)
+        file = self._consented(plan)
+        address, credential = self._address(file, plan)
         files, path = open_address(
             address, credential=credential, gate=self._guard.gate, jump=self._jumps, facts=facts
         )
@@ -107,13 +133,25 @@ class Opening:
             source = files.open(path)
             try:
                 found = files.lock_file(path)
-                yield OpenedFile(source, None if found is None else (found.content, found.stat))
+                lock = None if found is None else (found.content, found.stat)
+                yield OpenedFile(source, lock, files.folder_rights(path), _counting(file, path))
             finally:
                 source.close()
         except SourceError as error:
             raise TransportError(ERROR_OF.get(error.kind, ErrorClass.PROTOCOL), error.detail) from None
         finally:
             files.close()
+
+    def _consented(self, plan: EndpointPlan) -> AccessTarget:
+        """The file of a plan, which may be an older one's than the site file."""
+        file, look = self._files[plan.endpoint], plan.look
+        if look and look.over_link and look.wanted in WITH_ROWS and DATA_PAGES not in file.consent:
+            raise TransportError(
+                ErrorClass.UNSUPPORTED,
+                f"it was planned to the depth {look.wanted}, but the site file no longer has `consent: "
+                f"[{DATA_PAGES}]`: start a new run instead of resuming this one",
+            )
+        return file
 
     def _address(self, file: AccessTarget, plan: EndpointPlan) -> tuple[Address, Credential | None]:
         from checkup.transports.access_source import LocalAddress, SftpAddress, SmbAddress, SmbPlace
@@ -126,12 +164,44 @@ class Opening:
             credential = self._credentials.get(host.credential)
             path = getattr(file.reach, "path", "") or file.path
             return SftpAddress(host, credential.user if credential else "", path), credential
-        if plan.transport == "file":
-            return LocalAddress(self._folder / Path(file.path).expanduser()), None
+        if plan.transport in ("file", "odbc"):
+            path = getattr(file.reach, "path", "") or file.path
+            return LocalAddress(self._folder / Path(path).expanduser()), None
         raise TransportError(
             ErrorClass.UNSUPPORTED,
             f"{file.host} is reached by no way that files can be read by: give the file a `reach:` by smb",
         )
+
+    def open_sql(self, plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession:
+        """A connection to a SQL instance. Raises TransportError; `facts` is filled in as far as it came."""
+        from checkup.transports.odbc.session import open_sql
+
+        instance = self._instances[plan.endpoint]
+        if instance.engine != plan.platform:
+            raise TransportError(
+                ErrorClass.UNSUPPORTED,
+                f"it was planned as {plan.platform}, but the site file now says {instance.engine}: start a "
+                "new run instead of resuming this one",
+            )
+        credential = self._credentials.get(instance.credential)
+        session = open_sql(
+            instance.at(self._address_of(instance.host)),
+            instance.engine,
+            credential,
+            gate=self._guard.gate,
+            jump=self._jumps,
+            facts=facts,
+            database=database,
+        )
+        assert credential is not None  # nobody logs in without one
+        return _GuardedSession(session, self._guard.gate, credential)
+
+    def _address_of(self, host: str) -> str:
+        """Where a host of the site is, for what runs on it."""
+        connect = self._connects.get(host)
+        if connect is None:
+            return ""
+        return str(getattr(connect, "host", "")) or "127.0.0.1"
 
     def left(self, plan: EndpointPlan, answered: bool, error: ErrorClass | None) -> None:
         """A machine is done, so that the others need not wait for it."""
@@ -148,3 +218,14 @@ class Opening:
                 yield
 
         return gate
+
+
+def _counting(file: AccessTarget, path: str) -> Callable[[], Counts] | None:
+    """What asks the file's ODBC driver to count; None where the site file wants none."""
+    from checkup.transports.access_odbc import count_tables
+    from checkup.transports.access_source.connect import OdbcPlace
+
+    reach = file.reach
+    if not isinstance(reach, OdbcPlace):
+        return None
+    return lambda: count_tables(reach, Path(path), is_copy=bool(file.backup_of))

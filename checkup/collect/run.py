@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,8 +13,9 @@ from typing import Protocol
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
 from checkup.collect.access_target import OpenFile, no_files
-from checkup.collect.endpoint import Examined, Left, Open, Surroundings, examine
+from checkup.collect.endpoint import Examined, Left, Open, Surroundings, examine_group
 from checkup.collect.events import Emit, EndpointFinished, EndpointStarted
+from checkup.collect.sql_sessions import OpenSql, SqlSession, no_sql
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, Plan
 from checkup.snapshot import EndpointSnapshot
@@ -34,8 +35,9 @@ class Recorder(Protocol):
         """Enter a command into the ledger, before it is sent; returns the entry's number."""
         ...
 
-    def save(self, examined: Examined) -> None:
-        """Keep an endpoint's snapshot, the ends of its ledger entries, and its identity if it is new."""
+    def save(self, *examined: Examined) -> None:
+        """Keep an endpoint's snapshot, the ends of its ledger entries, and its identity if it is new; of
+        several endpoints all or nothing."""
         ...
 
     def cut_off(self, examined: Examined) -> None:
@@ -59,10 +61,11 @@ class Collected:
 
 @dataclass(frozen=True, kw_only=True)
 class _Finished:
-    """How one endpoint ended. `unwritten` is its snapshot where the store refused it."""
+    """How a machine ended, with the files that its answer brings. `unwritten` are snapshots that the store
+    refused."""
 
-    kept: str = ""
-    unwritten: EndpointSnapshot | None = None
+    kept: tuple[str, ...] = ()
+    unwritten: tuple[EndpointSnapshot, ...] = ()
     failure: StoreError | None = None
     fault: BaseException | None = None
 
@@ -72,7 +75,7 @@ class _Running:
     """The open sessions, so that an interrupt can end them all."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    sessions: set[Session] = field(default_factory=set[Session])
+    sessions: set[Session | SqlSession] = field(default_factory=set["Session | SqlSession"])
     stopped: bool = False
 
     def opening(self, open_session: Open) -> Open:
@@ -80,14 +83,27 @@ class _Running:
             if self.stopped:
                 raise _interrupted()
             session = open_session(plan, facts, fallback)
-            with self.lock:
-                self.sessions.add(session)
-            if self.stopped:
-                session.close()
-                raise _interrupted()
+            self._opened(session)
             return session
 
         return opened
+
+    def opening_sql(self, open_sql: OpenSql) -> OpenSql:
+        def opened(plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession:
+            if self.stopped:
+                raise _interrupted()
+            session = open_sql(plan, facts, database)
+            self._opened(session)
+            return session
+
+        return opened
+
+    def _opened(self, session: Session | SqlSession) -> None:
+        with self.lock:
+            self.sessions.add(session)
+        if self.stopped:
+            session.close()
+            raise _interrupted()
 
     def stop(self) -> None:
         self.stopped = True
@@ -110,6 +126,7 @@ def collect(
     emit: Emit = lambda event: None,
     left: Left = lambda plan, answered, error: None,
     open_file: OpenFile = no_files,
+    open_sql: OpenSql = no_sql,
     parallel: int = 64,
     skip: frozenset[str] = frozenset(),
 ) -> Collected:
@@ -118,7 +135,7 @@ def collect(
     Ctrl-C ends all sessions and returns what was kept; a store that cannot be written stops further
     endpoints and hands the unwritten snapshots back. Memory: one snapshot per running endpoint.
     """
-    endpoints = [endpoint for endpoint in plan.endpoints if endpoint.endpoint not in skip]
+    groups = _groups([endpoint for endpoint in plan.endpoints if endpoint.endpoint not in skip])
     running = _Running()
     with Watch() as watch:
         around = Surroundings(
@@ -131,28 +148,47 @@ def collect(
             sent=recorder.sent,
             left=left,
             open_file=open_file,
+            open_sql=running.opening_sql(open_sql),
         )
-        finished = _start(endpoints, parallel, lambda one: _examined(one, around, recorder, running))
-        return _gathered(len(endpoints), finished, running)
+        finished = _start(groups, parallel, lambda one: _examined(one, around, recorder, running))
+        return _gathered(len(groups), finished, running)
+
+
+Group = Sequence[EndpointPlan]
+
+
+def _groups(endpoints: Sequence[EndpointPlan]) -> list[Group]:
+    """Each machine with the files whose pages its answer brings: they are saved together, because the pages
+    are gone afterwards."""
+    here = {endpoint.endpoint for endpoint in endpoints}
+    carried: dict[str, list[EndpointPlan]] = {}
+    for endpoint in endpoints:
+        if endpoint.carrier in here:
+            carried.setdefault(endpoint.carrier, []).append(endpoint)
+    return [
+        (endpoint, *carried.get(endpoint.endpoint, ()))
+        for endpoint in endpoints
+        if endpoint.carrier not in here
+    ]
 
 
 def _start(
-    endpoints: Iterable[EndpointPlan], parallel: int, examined: Callable[[EndpointPlan], _Finished]
+    groups: Iterable[Group], parallel: int, examined: Callable[[Group], _Finished]
 ) -> queue.SimpleQueue[_Finished]:
     """Daemon threads, so that an interrupted run does not wait for a connection that never comes."""
-    waiting: queue.SimpleQueue[EndpointPlan] = queue.SimpleQueue()
-    for endpoint in endpoints:
-        waiting.put(endpoint)
+    waiting: queue.SimpleQueue[Group] = queue.SimpleQueue()
+    for group in groups:
+        waiting.put(group)
     finished: queue.SimpleQueue[_Finished] = queue.SimpleQueue()
 
     def work() -> None:
         while True:
             try:
-                endpoint = waiting.get_nowait()
+                group = waiting.get_nowait()
             except queue.Empty:
                 return
             try:
-                finished.put(examined(endpoint))
+                finished.put(examined(group))
             except BaseException as fault:  # noqa: BLE001 - raised again where the run is gathered
                 finished.put(_Finished(fault=fault))
 
@@ -182,40 +218,49 @@ def _gathered(expected: int, finished: queue.SimpleQueue[_Finished], running: _R
             running.stopped = True
         ended.append(one)
     return Collected(
-        kept=tuple(one.kept for one in ended if one.kept),
-        lost=tuple(one.unwritten for one in ended if one.unwritten is not None),
+        kept=tuple(name for one in ended for name in one.kept),
+        lost=tuple(snapshot for one in ended for snapshot in one.unwritten),
         failure=next((one.failure for one in ended if one.failure is not None), None),
         interrupted=interrupted_at is not None,
     )
 
 
-def _examined(plan: EndpointPlan, around: Surroundings, recorder: Recorder, running: _Running) -> _Finished:
-    """Examine and commit one endpoint; what an interrupt cut off is left for the next run."""
+def _examined(group: Group, around: Surroundings, recorder: Recorder, running: _Running) -> _Finished:
+    """Examine and commit a machine and its files; what an interrupt cut off is left for the next run."""
     if running.stopped:
         return _Finished()
-    around.emit(EndpointStarted(plan.endpoint, len(plan.sections)))
+    around.emit(EndpointStarted(group[0].endpoint, len(group[0].sections)))
     started = around.clock()
+    made: list[Examined] = []
     try:
-        examined = examine(plan, around)
-    except StoreError as error:  # the ledger could not be written, so nothing was sent
-        return _Finished(failure=error)
-    snapshot = examined.snapshot
+        for one in examine_group(group, around):
+            made.append(one)
+    except StoreError as error:  # the ledger could not be written, so nothing more was sent
+        return _Finished(unwritten=_snapshots(made), failure=error)
     try:
-        if running.stopped and not snapshot.complete:
-            recorder.cut_off(examined)
+        if running.stopped and not made[0].snapshot.complete:
+            for one in made:
+                recorder.cut_off(one)
             return _Finished()
-        recorder.save(examined)
+        recorder.save(*made)
     except StoreError as error:
-        return _Finished(unwritten=snapshot, failure=error)
-    around.emit(
-        EndpointFinished(
-            endpoint=plan.endpoint,
-            sections=len(snapshot.sections),
-            ok=sum(section.quality is Quality.OK for section in snapshot.sections),
-            seconds=(around.clock() - started).total_seconds(),
-            error=snapshot.error,
-            reason=snapshot.reason,
-            kept=True,
-        )
+        return _Finished(unwritten=_snapshots(made), failure=error)
+    for one in made:
+        around.emit(_ended(one.snapshot, (around.clock() - started).total_seconds()))
+    return _Finished(kept=tuple(one.snapshot.endpoint for one in made))
+
+
+def _snapshots(made: Iterable[Examined]) -> tuple[EndpointSnapshot, ...]:
+    return tuple(one.snapshot for one in made)
+
+
+def _ended(snapshot: EndpointSnapshot, seconds: float) -> EndpointFinished:
+    return EndpointFinished(
+        endpoint=snapshot.endpoint,
+        sections=len(snapshot.sections),
+        ok=sum(section.quality is Quality.OK for section in snapshot.sections),
+        seconds=seconds,
+        error=snapshot.error,
+        reason=snapshot.reason,
+        kept=True,
     )
-    return _Finished(kept=plan.endpoint)

@@ -15,7 +15,7 @@ from checkup.jet import queries as query_table
 from checkup.jet import relationships as relationship_table
 from checkup.jet.damage import Damage
 from checkup.jet.definition import Definition, DefinitionStart, read_definitions, read_starts
-from checkup.jet.links import LinkTarget, link_target
+from checkup.jet.links import LinkTarget, link_target, local_definition_page
 from checkup.jet.long_values import read_long_values
 from checkup.jet.objects import AccessObject, ObjectKind, ObjectList, read_objects
 from checkup.jet.opening import AccessFile
@@ -80,11 +80,15 @@ class Table(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A table that lies elsewhere; `target` is None where its place could not be read."""
+    """A table that lies elsewhere; `target` is None where its place could not be read.
+
+    `definition` is what this file knows of a table on a server, without any row; None where it keeps none.
+    """
 
     object: AccessObject
     target: LinkTarget | None
     properties: Properties
+    definition: Definition | None
 
     @property
     def name(self) -> str:
@@ -182,7 +186,12 @@ def read_catalogue(file: AccessFile) -> Catalogue:
             for item in listed.of_kind("table")
         ),
         links=tuple(
-            Link(item, links.get(item.id), properties.get(item.id, empty))
+            Link(
+                item,
+                links.get(item.id),
+                properties.get(item.id, empty),
+                definitions.get(item.id) if item.kind == "odbc-link" else None,
+            )
             for item in listed.of_kind("link", "odbc-link")
         ),
         queries=query_table.queries(listed.objects, rows.get(query_table.TABLE, ()), connections),
@@ -212,6 +221,7 @@ class _Reading:
 
     def __init__(self, file: AccessFile, listed: ObjectList) -> None:
         self.pages = file.pages
+        self.page_count = file.page_count
         self.layout = file.header.layout
         self.encoding = file.header.text_encoding
         self.listed = listed
@@ -229,8 +239,15 @@ class _Reading:
 
     def definitions(self) -> dict[int, Definition]:
         numbers = [item.definition_page for item in self.listed.of_kind("table")]
-        found = read_definitions(self.pages, numbers, self.encoding)
-        self.damages += [outcome for outcome in found.values() if isinstance(outcome, Damage)]
+        linked = (
+            local_definition_page(item.id, self.page_count) for item in self.listed.of_kind("odbc-link")
+        )
+        found = read_definitions(
+            self.pages, [*numbers, *(number for number in linked if number is not None)], self.encoding
+        )
+        # Of a linked table nothing is lost with its definition: the link is made anew.
+        outcomes = (found[number] for number in dict.fromkeys(numbers))
+        self.damages += [outcome for outcome in outcomes if isinstance(outcome, Damage)]
         return {page: outcome for page, outcome in found.items() if isinstance(outcome, Definition)}
 
     def system_rows(

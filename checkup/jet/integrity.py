@@ -27,7 +27,7 @@ from checkup.jet.index_keys import RowSums, Tree, trees_of
 from checkup.jet.opening import AccessFile, open_file
 from checkup.jet.page_checks import ChunkReader, PageTable, scan
 from checkup.jet.pages import Budget, Counters, check_budget, count_round
-from checkup.jet.partition import DATA, Partition, Structure, partition, read_structure
+from checkup.jet.partition import DATA, INDEX, Partition, Structure, partition, read_structure
 from checkup.jet.placement_checks import (
     TableTotals,
     check_copies,
@@ -43,6 +43,8 @@ from checkup.jet.sampling import Estimate, SamplePlan, sample
 from checkup.jet.source import Source, SourceError, SourceErrorKind, Stat
 
 Numbers = NDArray[Any]
+
+UNSEEN: Final = -1  # in place of a page's check sum
 
 State = Literal["sound", "damaged", "in-motion", "incomplete"]
 """damaged: something is wrong and stays wrong. in-motion: only what changed while it was read. incomplete:
@@ -75,7 +77,8 @@ class Integrity:
     """The answer. `problems` are what stands, information included; `counts` how many there were of each
     code, kept or not. `moved`: the file was written to between the first read and the last.
 
-    `partition` from depth maps on, `totals` from pages on, `estimates` at sample.
+    `partition` from depth maps on, `totals` and `page_sums` (a sum over each page) from pages on, `estimates`
+    at sample.
     """
 
     depth: Depth
@@ -92,6 +95,7 @@ class Integrity:
     totals: tuple[TableTotals, ...]
     estimates: tuple[Estimate, ...]
     counters: Counters
+    page_sums: NDArray[np.uint64] | None
 
     @property
     def damages(self) -> tuple[Problem, ...]:
@@ -118,13 +122,22 @@ class Plan:
     request_cost_bytes: int = 0
 
 
-def examine(source: Source, plan: Plan, pause: Callable[[], None] = lambda: None) -> Integrity:
+def examine(
+    source: Source,
+    plan: Plan,
+    pause: Callable[[], None] = lambda: None,
+    *,
+    opened: AccessFile | None = None,
+) -> Integrity:
     """Looks, and where anything is wrong pauses and looks again at what is concerned.
+
+    `opened`: the file, where it was opened a moment ago; it saves asking for its size and time once more.
+    Its pages then keep to their own budget, and have read their own first pages.
 
     Raises NotAccessError where the file is no Access file, SourceError where not even its first page could
     be read; what fails later is left out of the answer.
     """
-    first = _Look(source, plan, None)
+    first = _Look(source, plan, None, opened)
     damages = first.damages()
     if not damages:
         return first.answer(first.findings.problems(), ())
@@ -167,7 +180,9 @@ def _other_page(problem: Problem) -> tuple[int, ...]:
 class _Look:
     """One look at the file, stage by stage; a stage that fails ends it."""
 
-    def __init__(self, source: Source, plan: Plan, concern: _Concern | None) -> None:
+    def __init__(
+        self, source: Source, plan: Plan, concern: _Concern | None, opened: AccessFile | None = None
+    ) -> None:
         self.source = source
         self.plan = plan
         self.concern = concern
@@ -183,7 +198,7 @@ class _Look:
         self.trees: tuple[Tree, ...] = ()
         self.walked: Walked | None = None
         self.entry_sums: RowSums | None = None
-        self.file: AccessFile = open_file(
+        self.file: AccessFile = opened or open_file(
             source,
             budget=plan.budget,
             gap_pages=plan.gap_pages,
@@ -336,10 +351,20 @@ class _Look:
         return tuple(problem for problem in self.findings.problems() if not problem.is_damage)
 
     def prints(self, problems: list[Problem]) -> dict[int, int]:
-        """A number for the bytes of each page concerned, as this look saw them where they are still held."""
+        """A number for the bytes of each page concerned, as this look saw them; UNSEEN for a page that no
+        look to this depth reads: it may be one of rows, and nothing that was found is from it."""
         numbers = {problem.page for problem in problems}
-        pages = self.file.pages.get(numbers)
-        return {number: zlib.crc32(page) for number, page in pages.items()}
+        found = self.file.pages.held(numbers)
+        found |= self.file.pages.get(number for number in numbers if self._is_read(number))
+        known = {number: zlib.crc32(page) for number, page in found.items()}
+        there = (number for number in numbers if number < self.file.page_count)
+        return {**dict.fromkeys(there, UNSEEN), **known}
+
+    def _is_read(self, number: int) -> bool:
+        """Does a look to this depth read the page, whatever it finds?"""
+        if self.plan.depth != "index" or self.partition is None:
+            return self.plan.depth in ("pages", "rows")
+        return number < len(self.partition) and int(self.partition.role[number]) == INDEX
 
     def answer(
         self, problems: tuple[Problem, ...], in_motion: tuple[Problem, ...], *, moved: bool = False
@@ -362,6 +387,7 @@ class _Look:
             totals=self.totals,
             estimates=self.estimates,
             counters=self.file.pages.counters,
+            page_sums=None if self.table is None else self.table.digest,
         )
 
     def _stat_moved(self) -> bool:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from checkup.jet.definition import Definition
+
 _KEPT: Final = {
     "DATABASE": "database",
     "DBQ": "database",
@@ -63,6 +65,23 @@ def link_target(connect: str, database: str, table: str) -> LinkTarget:
         table=table,
         keeps_password=bool(seen & _PASSWORDS),
         keeps_user=bool(seen & _USERS),
+    )
+
+
+def local_definition_page(object_id: int, page_count: int) -> int | None:
+    """Where the file keeps its own definition of a table on a server, by the id of the link in the catalogue.
+
+    It is the id itself, as with a table of the file's own (jackcess DatabaseImpl readTable, of tables linked
+    by ODBC). A link that another program made may have an id that is no page: then there is none.
+    """
+    return object_id if 0 < object_id < page_count else None
+
+
+def has_key(definition: Definition) -> bool:
+    """Whether Access knows of a unique index of the linked table, by which it can name a single record."""
+    return any(
+        index.kind == "primary" or definition.index_data[index.data_number].is_unique
+        for index in definition.indexes
     )
 
 

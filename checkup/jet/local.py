@@ -14,6 +14,8 @@ from checkup.jet.source import Range, SourceError, SourceErrorKind, Stat
 # Windows alone has these: without O_BINARY it would translate line ends.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
+_ANYONE_WRITES = 0o222
+
 _KINDS: dict[int, SourceErrorKind] = {
     errno.ENOENT: "gone",
     errno.ENOTDIR: "gone",
@@ -47,7 +49,12 @@ class LocalSource:
             status = os.fstat(self._open())
         except OSError as error:
             raise _translated(error) from error
-        return Stat(size_bytes=status.st_size, modified=status.st_mtime)
+        return Stat(
+            size_bytes=status.st_size,
+            modified=status.st_mtime,
+            created=getattr(status, "st_birthtime", None),
+            read_only=not status.st_mode & _ANYONE_WRITES,
+        )
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         descriptor = self._open()

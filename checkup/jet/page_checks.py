@@ -46,8 +46,14 @@ SLOT_ORDER: Final = 8  # a row starts behind the one before it, or behind the pa
 SLOT_BOUNDS: Final = 16  # more rows than fit, or a row inside the row directory
 ENTRY_BITS: Final = 32  # an index entry ends behind the page
 
-CHUNK_BYTES: Final = 1 << 22  # a smaller one costs more calls, a larger one leaves the cache
-_USUAL_ROWS: Final = 24  # pages with more are handled apart, so that one crowded page costs its chunk nothing
+CHUNK_BYTES: Final = 1 << 22  # of one read: a smaller one costs more calls, a larger one leaves the cache
+_CHUNKS_TOGETHER: Final = 8
+_HEAD_BYTES: Final = 128  # of each page: its first numbers, and the slots of up to 57 rows
+
+# Pages with more rows are looked at apart, so that one crowded page costs the others nothing.
+_FEW_ROWS: Final = 8
+_SOME_ROWS: Final = 24
+_MANY_ROWS: Final = 256
 
 Numbers = NDArray[Any]
 ChunkSource = Callable[[int, int], bytes]
@@ -116,14 +122,16 @@ def scan(
     table = PageTable.empty(pages)
     step = CHUNK_BYTES // layout.page_size
     chunks = [range(first, min(first + step, pages)) for first in range(0, pages, step)]
+    together = 1 if also or only is not None else _CHUNKS_TOGETHER
+    batches = [chunks[first : first + together] for first in range(0, len(chunks), together)]
     if only is not None:
-        chunks = [chunk for chunk in chunks if only[chunk.start : chunk.stop].any()]
+        batches = [[chunk] for [chunk] in batches if only[chunk.start : chunk.stop].any()]
     if threads == 1:
-        for chunk in chunks:
-            _scan(read, layout, chunk, table, also)
+        for batch in batches:
+            _scan(read, layout, batch, table, also)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            for work in [pool.submit(_scan, read, layout, chunk, table, also) for chunk in chunks]:
+            for work in [pool.submit(_scan, read, layout, batch, table, also) for batch in batches]:
                 work.result()
     return table
 
@@ -139,7 +147,9 @@ def judge(numbers: Sequence[int], pages: Sequence[bytes], layout: Format) -> Pag
         some = pages[first : first + step]
         whole = b"".join(page.ljust(layout.page_size, b"\0") for page in some)
         judged = slice(first, first + len(some))
-        _fill(whole, layout, table.only(judged), digests=False)
+        gathered = _Gathered(layout, table.only(judged))
+        gathered.take(whole, len(some), 0, digests=False)
+        gathered.judge()
         short = [first + at for at, page in enumerate(some) if len(page) < layout.page_size]
         table.faults[short] |= NOT_READ
     table.faults[[at for at, number in enumerate(numbers) if number == 0]] = 0
@@ -172,88 +182,137 @@ def add_faults(
 
 
 def _scan(
-    read: ChunkSource, layout: Format, chunk: range, table: PageTable, also: ChunkReader | None
+    read: ChunkSource, layout: Format, chunks: Sequence[range], table: PageTable, also: ChunkReader | None
 ) -> None:
-    size = layout.page_size
-    raw = read(chunk.start * size, len(chunk) * size)
-    whole = len(raw) // size
-    rows = table.only(slice(chunk.start, chunk.start + whole))
-    _fill(raw, layout, rows, digests=True)
-    table.faults[chunk.start + whole : chunk.stop] |= NOT_READ
-    if chunk.start == 0:
+    """Chunks that follow each other."""
+    size, first = layout.page_size, chunks[0].start
+    rows = table.only(slice(first, chunks[-1].stop))
+    gathered = _Gathered(layout, rows)
+    raw, whole = b"", 0
+    for chunk in chunks:
+        raw = b""  # one chunk goes before the next one comes: its memory is used again
+        raw = read(chunk.start * size, len(chunk) * size)
+        whole = len(raw) // size
+        gathered.take(raw, whole, chunk.start - first, digests=True)
+        gathered.unread(slice(chunk.start - first + whole, chunk.stop - first))
+    gathered.judge()
+    if first == 0:
         table.faults[:1] &= NOT_READ  # the header page has a form of its own
     if also is not None:
-        also(raw, chunk.start, rows)
+        last = chunks[-1].start
+        also(raw, last, table.only(slice(last, last + whole)))
 
 
-def _fill(raw: bytes, layout: Format, table: PageTable, *, digests: bool) -> None:
-    pages = len(table)
-    if not pages:
-        return
-    block: Numbers = np.frombuffer(raw, np.uint8, pages * layout.page_size).reshape(pages, layout.page_size)
-    words: Numbers = block.view("<u2")
-    table.kind[:] = block[:, 0]
-    table.owner[:] = block.view("<u4")[:, 1]
-    table.faults[block[:, 1] != WRITTEN] |= NOT_MARKED
-    if digests:
-        np.add.reduce(block.view("<u8"), axis=1, out=table.digest)
-    data: Numbers = np.flatnonzero(table.kind == KIND_DATA)
-    index: Numbers = np.flatnonzero((table.kind == KIND_INDEX_LEAF) | (table.kind == KIND_INDEX_NODE))
-    for some in (data, index):
-        table.free_bytes[some] = words[some, 1]
-    _index_pages(block, layout, table, index)
-    counts = words[data, layout.row_count // 2]
-    most = (layout.page_size - layout.slots) // 2
-    table.faults[data[counts > most]] |= SLOT_BOUNDS
-    empty = data[counts == 0]
-    table.faults[empty[table.free_bytes[empty] != layout.page_size - layout.slots]] |= FREE_WORD
-    for least, limit in ((1, _USUAL_ROWS), (_USUAL_ROWS + 1, most)):
-        which = (counts >= least) & (counts <= limit)
-        _row_directories(words, layout, table, data[which], counts[which])
+class _Gathered:
+    """What tells whether pages are sound, taken from whole chunks: a few bytes of each page, one page beside
+    the other. So most of the work has to do with a thirtieth of the bytes, and is done for many at once."""
+
+    def __init__(self, layout: Format, table: PageTable) -> None:
+        self._layout = layout
+        self._table = table
+        self._most_rows = (layout.page_size - layout.slots) // 2
+        self._usual_rows = (_HEAD_BYTES - layout.slots) // 2
+        self._heads: NDArray[np.uint64] = np.zeros((len(table), _HEAD_BYTES // 8), np.uint64)
+        self._unread: list[slice] = []
+        self._crowded: list[tuple[Numbers, Numbers]] = []  # pages, slots
+        self._index: list[tuple[Numbers, Numbers]] = []  # pages, entry bits
+
+    def take(self, raw: bytes, pages: int, at: int, *, digests: bool) -> None:
+        """The first pages of a chunk; they are those of the table from `at` on."""
+        if not pages:
+            return
+        layout, here = self._layout, slice(at, at + pages)
+        block: Numbers = np.frombuffer(raw, np.uint64, pages * layout.page_size // 8).reshape(pages, -1)
+        if digests:
+            np.add.reduce(block, axis=1, out=self._table.digest[here])
+        self._heads[here] = block[:, : _HEAD_BYTES // 8]
+        kind: Numbers = self._heads.view(np.uint8)[here, 0]
+        index = np.flatnonzero((kind == KIND_INDEX_LEAF) | (kind == KIND_INDEX_NODE))
+        if len(index):
+            bits = block.view(np.uint8)[index, layout.index_bits : layout.index_entries]
+            self._index.append((index + at, bits))
+        counts: Numbers = self._heads.view(np.uint16)[here, layout.row_count // 2]
+        crowded = (kind == KIND_DATA) & (counts > self._usual_rows)
+        if not crowded.any():
+            return
+        for least, limit in ((self._usual_rows, _MANY_ROWS), (_MANY_ROWS, self._most_rows)):
+            which = np.flatnonzero(crowded & (counts > least) & (counts <= limit))
+            if len(which):
+                slots = layout.slots // 2
+                wide = block.view(np.uint16)[which, slots : slots + int(counts[which].max())]
+                self._crowded.append((which + at, wide))
+
+    def unread(self, pages: slice) -> None:
+        """The file, or a page, ended before they did."""
+        self._unread.append(pages)
+
+    def judge(self) -> None:
+        """Fills the table's rows."""
+        layout, table = self._layout, self._table
+        heads: Numbers = self._heads.view(np.uint8)
+        words: Numbers = self._heads.view(np.uint16)
+        table.kind[:] = heads[:, 0]
+        table.owner[:] = self._heads.view(np.uint32)[:, 1]
+        table.faults[heads[:, 1] != WRITTEN] |= NOT_MARKED
+        is_data = table.kind == KIND_DATA
+        is_index = (table.kind == KIND_INDEX_LEAF) | (table.kind == KIND_INDEX_NODE)
+        table.free_bytes[:] = np.where(is_data | is_index, words[:, 1], 0)
+        for pages, bits in self._index:
+            _index_pages(bits, layout, table, pages)
+        data: Numbers = np.flatnonzero(is_data)
+        counts: Numbers = words[data, layout.row_count // 2]
+        table.faults[data[counts > self._most_rows]] |= SLOT_BOUNDS
+        empty = data[counts == 0]
+        table.faults[empty[table.free_bytes[empty] != layout.page_size - layout.slots]] |= FREE_WORD
+        for least, limit in ((0, _FEW_ROWS), (_FEW_ROWS, _SOME_ROWS), (_SOME_ROWS, self._usual_rows)):
+            which = data[(counts > least) & (counts <= limit)]
+            if len(which):
+                slots = words[which, layout.slots // 2 : layout.slots // 2 + limit]
+                _row_directories(slots, words[which, layout.row_count // 2], layout, table, which)
+        for pages, slots in self._crowded:
+            _row_directories(slots, words[pages, layout.row_count // 2], layout, table, pages)
+        for pages in self._unread:
+            table.faults[pages] = NOT_READ
 
 
 def _row_directories(
-    words: Numbers, layout: Format, table: PageTable, pages: Numbers, counts: Numbers
+    slots: Numbers, counts: Numbers, layout: Format, table: PageTable, pages: Numbers
 ) -> None:
-    """Rows lie from the end of the page downwards, each up against the one before (mdbtools "Data Pages")."""
-    if not len(pages):
-        return
-    most = int(counts.max())
-    first = layout.slots // 2
-    slots: Numbers = words[pages, first : first + most]
-    there: Numbers = np.arange(most, dtype=np.uint16) < counts[:, None]
-    starts: Numbers = slots & SLOT_OFFSET_MASK
-    ends: Numbers = np.empty_like(starts)
-    ends[:, 0] = layout.page_size
-    ends[:, 1:] = starts[:, :-1]
-    table.faults[pages[((starts > ends) & there).any(axis=1)]] |= SLOT_ORDER
+    """Rows lie from the end of the page downwards, each up against the one before (mdbtools "Data Pages").
 
-    lowest = starts[np.arange(len(pages)), counts - 1].astype(np.int32)
-    directory_ends = layout.slots + 2 * counts.astype(np.int32)
-    free = lowest - directory_ends
+    `slots` has a line for each page; those from its count on are something else."""
+    places: Numbers = np.arange(slots.shape[1], dtype=np.uint16)
+    # A line for each place, so that what is done page by page is done for neighbours in memory.
+    words: Numbers = slots.T * (places[:, None] < counts)
+    starts: Numbers = words & SLOT_OFFSET_MASK
+    ends: Numbers = np.empty_like(starts)
+    ends[0] = layout.page_size
+    ends[1:] = starts[:-1]
+    table.faults[pages[(starts > ends).any(axis=0)]] |= SLOT_ORDER
+
+    lowest = starts[counts - 1, np.arange(len(pages))].astype(np.int32)
+    free = lowest - (layout.slots + 2 * counts.astype(np.int32))
     table.faults[pages[free < 0]] |= SLOT_BOUNDS
     table.faults[pages[free != table.free_bytes[pages]]] |= FREE_WORD
 
-    flags: Numbers = np.where(there, slots & SLOT_FLAGS, 0)
-    pointer_or_deleted = (flags & SLOT_POINTER) != 0
-    target_or_deleted = (flags & SLOT_TARGET) != 0
-    if not target_or_deleted.any():
-        table.live_rows[pages] = counts
-        table.pointer_rows[pages] = pointer_or_deleted.sum(axis=1)
+    table.live_rows[pages] = counts
+    flagged = np.flatnonzero(np.bitwise_or.reduce(words, axis=0) & SLOT_FLAGS)
+    if not len(flagged):
         return
+    pages, words = pages[flagged], words[:, flagged]
+    pointer_or_deleted = (words & SLOT_POINTER) != 0
+    target_or_deleted = (words & SLOT_TARGET) != 0
     deleted = pointer_or_deleted & target_or_deleted
-    table.deleted_rows[pages] = deleted.sum(axis=1)
-    table.deleted_bytes[pages] = np.where(deleted, ends - starts, 0).sum(axis=1)
-    table.pointer_rows[pages] = pointer_or_deleted.sum(axis=1) - table.deleted_rows[pages]
-    table.target_rows[pages] = target_or_deleted.sum(axis=1) - table.deleted_rows[pages]
-    table.live_rows[pages] = counts - target_or_deleted.sum(axis=1)
+    deleted_rows, targets = deleted.sum(axis=0), target_or_deleted.sum(axis=0)
+    table.deleted_rows[pages] = deleted_rows
+    table.deleted_bytes[pages] = np.where(deleted, ends[:, flagged] - starts[:, flagged], 0).sum(axis=0)
+    table.pointer_rows[pages] = pointer_or_deleted.sum(axis=0) - deleted_rows
+    table.target_rows[pages] = targets - deleted_rows
+    table.live_rows[pages] -= targets.astype(np.uint16)
 
 
-def _index_pages(block: Numbers, layout: Format, table: PageTable, pages: Numbers) -> None:
+def _index_pages(bits: Numbers, layout: Format, table: PageTable, pages: Numbers) -> None:
     """A bit for every byte behind which an entry ends (mdbtools "Indices"); free space starts at the last."""
-    if not len(pages):
-        return
-    bits: Numbers = block[pages, layout.index_bits : layout.index_entries]
     table.entries[pages] = np.bitwise_count(bits).sum(axis=1)
     backwards: Numbers = (bits != 0)[:, ::-1]
     last_byte = layout.index_bits_length - 1 - backwards.argmax(axis=1)

@@ -81,6 +81,11 @@ class Pages:
             pages.update(self._read(sorted(missing)))
         return pages
 
+    def held(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        """Those of the pages that were read and are still in the cache."""
+        found = ((number, self._cached(number)) for number in numbers)
+        return {number: page for number, page in found if page is not None}
+
     def one(self, number: int) -> bytes | None:
         """One page, None where the file does not have it whole."""
         return self.get((number,)).get(number)

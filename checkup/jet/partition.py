@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from checkup.jet.damage import Damage
 from checkup.jet.definition import Definition, read_definitions
 from checkup.jet.formats import CATALOGUE_PAGE, GLOBAL_MAP_PAGE, HEADER_PAGE
+from checkup.jet.links import local_definition_page
 from checkup.jet.objects import ObjectList, read_objects
 from checkup.jet.opening import AccessFile
 from checkup.jet.problems import Depth, Findings, Kind, Problem, ProblemCode, of_damage
@@ -106,13 +107,15 @@ class Partition:
 class Structure:
     """What the partition is made of, and what deeper checks go by. `definitions` are the readable ones.
 
-    `index_refused`: the source does not give pages of the catalogue's indexes.
+    `linked` are the pages of definitions that the file keeps of tables on servers: they have no pages of
+    their own here. `index_refused`: the source does not give pages of the catalogue's indexes.
     """
 
     objects: ObjectList
     definitions: Mapping[int, Definition]
     maps: Mapping[RowPointer, UsageMap | Damage]
     unreadable: tuple[int, ...]  # definition pages
+    linked: tuple[int, ...]
     index_refused: bool
 
 
@@ -139,7 +142,8 @@ def read_structure(file: AccessFile, findings: Findings, *, maps: bool = True) -
         kind: Kind = "map-rows" if damage.page == catalogue.owned_map.page else "data"
         findings.add(of_damage(_of(damage, CATALOGUE_PAGE), kind, "catalogue"))
     numbers = _definition_pages(objects, findings)
-    ahead.together_with(pages, numbers)
+    links = _linked_pages(objects, numbers, file.page_count)
+    ahead.together_with(pages, [*numbers, *links])
     definitions: dict[int, Definition] = {}
     unreadable: list[int] = []
     for number, outcome in read_definitions(pages, numbers, encoding).items():
@@ -153,7 +157,17 @@ def read_structure(file: AccessFile, findings: Findings, *, maps: bool = True) -
         pointers = [pointer for definition in definitions.values() for pointer in definition.map_pointers()]
         ahead.together_with(pages, [pointer.page for pointer in pointers])
         outcomes = read_maps(pages, [GLOBAL_MAP, *pointers])
-    return Structure(objects, definitions, outcomes, tuple(unreadable), ahead.refused)
+    kept = read_definitions(pages, links, encoding).values() if links else ()
+    # One that cannot be read costs nobody a row: the link is made anew.
+    linked = tuple(page for one in kept if isinstance(one, Definition) for page in one.chain)
+    return Structure(objects, definitions, outcomes, tuple(unreadable), linked, ahead.refused)
+
+
+def _linked_pages(catalogue: ObjectList, numbers: Iterable[int], page_count: int) -> list[int]:
+    """Where the file's own definitions of tables on servers begin."""
+    pages = (local_definition_page(item.id, page_count) for item in catalogue.of_kind("odbc-link"))
+    known = set(numbers)
+    return [page for page in pages if page is not None and page not in known]
 
 
 def _definition_pages(catalogue: ObjectList, findings: Findings) -> list[int]:
@@ -204,6 +218,9 @@ class _Ledger:
         self.share: NDArray[np.int32] = np.full(self.pages, -1, np.int32)
 
     def take(self, claim: _Claim) -> None:
+        if not len(claim.numbers):
+            self.shares.append(_share(claim, claim.numbers))
+            return
         beyond = claim.numbers >= self.pages
         if beyond.any():
             kind, owner = KINDS[claim.role], claim.owner or None
@@ -263,6 +280,9 @@ def partition(file: AccessFile, structure: Structure, findings: Findings) -> Par
     _check_spaces(uses, numbers, findings)
     _check_roots(structure, numbers, findings)
     _place_free(free, structure.maps[GLOBAL_MAP], ledger)
+    for page in structure.linked:
+        if page < ledger.pages and ledger.role[page] == ORPHAN:
+            ledger.fixed((page,), DEFINITION)
     result = Partition(ledger.role, ledger.owner, ledger.share, tuple(ledger.shares), ledger.complete)
     if result.complete:
         add_runs(findings, "page-orphan", np.flatnonzero(result.role == ORPHAN), "none", "maps")
@@ -310,9 +330,11 @@ def add_runs(
 
 
 def _share(claim: _Claim, numbers: Numbers) -> Share:
-    runs = int(np.count_nonzero(np.diff(np.sort(numbers), prepend=-2) != 1))
-    first, last = (int(numbers.min()), int(numbers.max())) if len(numbers) else (-1, -1)
-    return Share(claim.role, claim.owner, claim.part, len(numbers), runs, first, last)
+    if not len(numbers):
+        return Share(claim.role, claim.owner, claim.part, 0, 0, -1, -1)
+    ordered = np.sort(numbers)
+    runs = 1 + int(np.count_nonzero(ordered[1:] - ordered[:-1] != 1))
+    return Share(claim.role, claim.owner, claim.part, len(numbers), runs, int(ordered[0]), int(ordered[-1]))
 
 
 @dataclass(frozen=True)

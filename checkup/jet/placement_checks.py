@@ -29,6 +29,7 @@ from checkup.jet.partition import (
     DATA,
     DEFINITION,
     INDEX,
+    KINDS,
     LONG_VALUES,
     MAP,
     MAP_ROWS,
@@ -46,6 +47,9 @@ _KIND_OF_ROLE: Final = {
     DATA: KIND_DATA,
     LONG_VALUES: KIND_DATA,
 }
+_WANTED_KINDS: Final[NDArray[np.uint8]] = np.array(
+    [_KIND_OF_ROLE.get(role, KIND_HEADER) for role in range(len(KINDS))], np.uint8
+)
 _MOST_PAIRS: Final = MOST_OF_A_CODE
 """Pages that look alike and are compared byte by byte."""
 
@@ -72,18 +76,16 @@ def check_placement(
     """Judges the pages of these numbers, whose rows of `table` are in the same order; answers which are
     sound, and which nobody judges."""
     role, owner = partition.role[numbers], partition.owner[numbers]
-    judged = np.isin(role, (*_KIND_OF_ROLE, INDEX))
-    wanted_kind: Numbers = np.full(len(numbers), KIND_HEADER)
-    for one, kind in _KIND_OF_ROLE.items():
-        wanted_kind[role == one] = kind
+    is_role: NDArray[np.bool_] = role == INDEX
+    wanted_kind: Numbers = _WANTED_KINDS[role]
+    judged = is_role | (wanted_kind != KIND_HEADER)
     is_index = (table.kind == KIND_INDEX_NODE) | (table.kind == KIND_INDEX_LEAF)
     wanted_owner = np.where(role == LONG_VALUES, LONG_VALUE_PAGES, owner)
-    has_owner = (role == DATA) | (role == INDEX) | (role == LONG_VALUES)
+    has_owner = (role == DATA) | is_role | (role == LONG_VALUES)
     of_owner = ~has_owner | (table.owner == wanted_owner)
     # Some writers take the kind and the mark from an index page that they emptied, and leave its owner.
-    emptied = (role == INDEX) & (table.kind == KIND_HEADER) & of_owner & (owner > 0)
+    emptied = is_role & (table.kind == KIND_HEADER) & of_owner & (owner > 0)
     judged &= ~emptied
-    is_role: NDArray[np.bool_] = role == INDEX
     of_kind = (is_role & is_index) | (~is_role & (table.kind == wanted_kind))
     wrong: NDArray[np.bool_] = judged & ((table.faults != 0) | ~of_kind | ~of_owner)
     for place in np.flatnonzero(wrong).tolist():
@@ -162,6 +164,7 @@ def check_copies(
     data = (partition.role == DATA) & np.isin(partition.owner, unique) & (table.live_rows > 0)
     index = (partition.role == INDEX) & (table.entries > 0)
     numbers = np.flatnonzero((data | index) & (table.kind != KIND_HEADER))
+    numbers = numbers[_repeated(table.digest[numbers])]
     order = np.lexsort((numbers, table.digest[numbers], partition.share[numbers]))
     numbers = numbers[order]
     alike = (table.digest[numbers[1:]] == table.digest[numbers[:-1]]) & (
@@ -173,6 +176,13 @@ def check_copies(
     for first, second in pairs:
         if first in found and found[first] == found.get(second):
             _mistaken(partition, findings, "page-twice", second, "pages", first)
+
+
+def _repeated(digests: NDArray[np.uint64]) -> Numbers:
+    """Where those are that occur more than once: seldom any, and sorting numbers alone is quick."""
+    ordered = np.sort(digests)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return np.flatnonzero(np.isin(digests, twice)) if len(twice) else np.zeros(0, np.int64)
 
 
 def check_unlisted(table: PageTable, partition: Partition, findings: Findings) -> None:
@@ -188,11 +198,12 @@ def table_totals(
 ) -> tuple[TableTotals, ...]:
     """By table, in the order of the definitions."""
     size = int(partition.owner.max(initial=0)) + 1
+    pages = {role: np.flatnonzero(partition.role == role) for role in (DATA, INDEX, LONG_VALUES)}
+    owners = {role: partition.owner[numbers] for role, numbers in pages.items()}
 
     def summed(role: int, column: Numbers | None = None) -> Numbers:
-        chosen = partition.role == role
-        weights = None if column is None else column[chosen].astype(np.float64)
-        return np.bincount(partition.owner[chosen], weights, size).astype(np.int64)
+        weights = None if column is None else column[pages[role]]
+        return np.bincount(owners[role], weights, size).astype(np.int64)
 
     data_pages, index_pages, value_pages = summed(DATA), summed(INDEX), summed(LONG_VALUES)
     live, moved = summed(DATA, table.live_rows), summed(DATA, table.pointer_rows)

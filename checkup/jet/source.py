@@ -16,10 +16,15 @@ budget: the answer would cost more than was allowed. broken: the connection or t
 
 @dataclass(frozen=True, kw_only=True)
 class Stat:
-    """What the file system says of the file; `modified` in seconds since 1970 UTC, None where unknown."""
+    """What the file system says of the file; times in seconds since 1970 UTC, None where it does not say.
+
+    `read_only`: the file itself lets nobody write, whatever the rights of an account.
+    """
 
     size_bytes: int
     modified: float | None
+    created: float | None = None
+    read_only: bool | None = None
 
 
 class SourceError(Exception):

@@ -133,7 +133,7 @@ def ledger(lines: Sequence[LedgerLine], formats: Formats) -> list[LedgerDay]:
 def _ledger_line(line: LedgerLine, widest: int, formats: Formats) -> str:
     back = f"{line.returned_bytes:,}" if line.returned_bytes is not None else "no end"
     return (
-        f"{formats.time(line.at)}  {clean(line.endpoint, 24):{widest}}  {clean(line.transport, 8):8}"
+        f"{formats.time(line.at)}  {clean(line.endpoint, 24):{widest}}  {clean(line.transport, 12):12}"
         f"  sent {line.sent_bytes:>9,}  back {back:>11}  {line.sha256[:64]:64}  {clean(line.outcome, 40)}"
     )
 

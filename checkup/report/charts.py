@@ -31,6 +31,40 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """A part of a whole, without any limit."""
+
+    title: str
+    width: float
+    height: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A piece of a filling; its label stands below it, at `label_x`, beside a patch of its colour."""
+
+    x: float
+    width: float
+    style: str
+    text: str
+    label_x: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filling:
+    """What a vessel holds, in pieces, up to the limit that it may hold."""
+
+    title: str
+    width: float
+    height: float
+    whole: float
+    parts: tuple[Part, ...]
+    limit: float
+    limit_label: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spark:
     title: str
     width: float
@@ -103,6 +137,58 @@ def bar(value: float, limit: float, *, whole: float | None, style: str, title: s
         value=_round(width * min(value / full, 1)),
         limit=_round(width * min(limit / full, 1)),
         style=style,
+    )
+
+
+def share(value: float, title: str) -> Share:
+    """`value` is the share of the whole, 0 to 1; a trace of it is still seen."""
+    width, height = 44.0, 8.0
+    shown = min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
+    return Share(
+        title=title,
+        width=width,
+        height=height,
+        value=_round(max(width * shown, 0.6)) if shown else 0.0,
+    )
+
+
+# What a character of a label takes at 8 points, rather more than less.
+_CHARACTER = 4.6
+_PATCH = 9.0  # the patch of colour before a label
+
+
+def filling(
+    parts: Sequence[tuple[str, float, str]], *, limit: float, limit_label: str, title: str
+) -> Filling | None:
+    """Pieces as (style, value, label), from left to right; None where there is nothing to draw."""
+    known = [(style, value, text) for style, value, text in parts if math.isfinite(value) and value > 0]
+    if not known or not math.isfinite(limit) or limit <= 0:
+        return None
+    width, whole = 520.0, 516.0
+    scale = whole / max(limit, sum(value for _, value, _ in known))
+    x = label_end = 0.0
+    drawn: list[Part] = []
+    for style, value, text in known:
+        label_x = max(x, label_end + 12 if drawn else 0.0)
+        label_end = label_x + _PATCH + _CHARACTER * len(text)
+        drawn.append(
+            Part(
+                x=_round(x),
+                width=_round(max(value * scale - 1, 0.8)),
+                style=style,
+                text=text,
+                label_x=_round(label_x),
+            )
+        )
+        x += value * scale
+    return Filling(
+        title=title,
+        width=width,
+        height=44.0,
+        whole=whole,
+        parts=tuple(drawn),
+        limit=_round(limit * scale),
+        limit_label=limit_label,
     )
 
 

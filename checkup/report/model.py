@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checkup.report.charts import Bar, Spark, Stacked, TrendChart
+from checkup.report.charts import Bar, Filling, Share, Spark, Stacked, TrendChart
 
 Pair = tuple[str, str]
 
@@ -167,6 +167,87 @@ class SystemLine:
     clock: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A number in large print and what it is; `style` is "bad", "warn" or "plain"."""
+
+    number: str
+    label: str
+    style: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriorityMark:
+    priority: str
+    style: str
+    matters: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessAction:
+    """What to do about one matter of an Access file, or about several that the same deed settles. A note has
+    no card."""
+
+    priority: str
+    style: str
+    action: str
+    found: str
+    state: str
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessTable:
+    """One of the largest tables; `near` says which limits it is near."""
+
+    name: str
+    rows: str
+    size: str
+    share: str
+    bar: Share | None
+    near: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessPage:
+    """An Access file for the practice manager (headline, figures, what to do) and for IS (the rest).
+
+    `marks` are the priorities of what is to be done, with how many matters each has; `examined` is False
+    where nothing of the file could be read: then there is but the headline and what was not checked.
+    `tables_near`: one of the tables is near a limit.
+    """
+
+    anchor: str
+    title: str
+    kind: str
+    examined: bool
+    headline: str
+    figures: tuple[Figure, ...]
+    filling_caption: str
+    filling: Filling | None
+    filling_note: str
+    growth: Trend | None
+    growth_text: str
+    marks: tuple[PriorityMark, ...]
+    warning: str
+    actions: tuple[AccessAction, ...]
+    soundness: tuple[Pair, ...]
+    tables: tuple[AccessTable, ...]
+    tables_near: bool
+    tables_note: str
+    facts: tuple[Pair, ...]
+    totals: str
+    not_checked: tuple[Pair, ...]
+    passed: str
+    not_applicable: str
+    # What the overview of several files says of this one.
+    size: str
+    bar: Bar | None
+    sound: str
+    sound_style: str
+    users: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedCell:
     text: str
@@ -284,6 +365,7 @@ class ReportView:
     notes: tuple[Note, ...]
     notes_left_out: int
     waived: tuple[WaivedRow, ...]
+    access: tuple[AccessPage, ...]
     unused_waivers: tuple[str, ...]
     systems: tuple[SystemPage, ...]
     quiet_systems: tuple[SystemLine, ...]

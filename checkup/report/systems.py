@@ -20,7 +20,7 @@ from checkup.report.model import (
     SystemPage,
 )
 from checkup.report.text import NBSP, clean, count, duration_text
-from checkup.report.words import NO_ERROR_CLASS, RESULT, WHAT_IT_TAKES
+from checkup.report.words import ACCESS, NO_ERROR_CLASS, RESULT, WHAT_IT_TAKES
 
 # So few systems that each gets its own table, findings or not.
 FEW_SYSTEMS = 4
@@ -49,7 +49,8 @@ def by_check(results: Iterable[ItemResult]) -> dict[tuple[str, str], list[ItemRe
 def systems(
     given: ReportInput, by_card: Sequence[tuple[Card, Sequence[ItemResult]]], printer: Printing
 ) -> tuple[list[SystemPage], list[SystemLine]]:
-    """A table for each system with findings of its own, one line for each of the others.
+    """A table for each system with findings of its own, one line for each of the others. Access files have
+    a page of their own.
 
     A finding that many systems share is told on its card; it alone makes no table.
     """
@@ -59,7 +60,7 @@ def systems(
         checks.setdefault(check.target, []).append(check)
     results = by_check(assessment.results)
     reached = last_reached(given)
-    targets = [*assessment.targets]
+    targets = [target for target in assessment.targets if target.kind != ACCESS]
     if "" in checks:
         targets.append(Target(id="", kind="site"))
     own: set[str] = set()
@@ -118,14 +119,14 @@ def _page(
     return SystemPage(
         anchor=f"system-{index}",
         title=printer.where(target.id),
-        kind=_kind(target),
+        kind=kind_beside_title(target, printer),
         facts=tuple(_facts(target, endpoint)),
-        totals=_totals(planned) + tail,
+        totals=totals_of(planned) + tail,
         rows=tuple(rows[:MOST_ROWS]),
         named_only=len(named),
         in_shared_rows=sum(len(checks) - 1 for _, checks in alike),
-        passed=_names(named, Outcome.PASSED, printer),
-        not_applicable=_names(named, Outcome.NOT_APPLICABLE, printer),
+        passed=titles_of(named, Outcome.PASSED, printer),
+        not_applicable=titles_of(named, Outcome.NOT_APPLICABLE, printer),
     )
 
 
@@ -153,7 +154,7 @@ def _shared_row(reason: str, checks: Sequence[CheckOutcome]) -> CheckRow:
     )
 
 
-def _names(checks: Sequence[CheckOutcome], outcome: Outcome, printer: Printing) -> str:
+def titles_of(checks: Sequence[CheckOutcome], outcome: Outcome, printer: Printing) -> str:
     """The titles of these checks, as one line."""
     return "; ".join(clean(printer.probe(c.probe).title) for c in checks if c.outcome is outcome)
 
@@ -167,7 +168,13 @@ def _kind(target: Target) -> str:
     return clean(target.role.replace("-", " ") or target.kind, 80)
 
 
-def _totals(planned: Sequence[CheckOutcome]) -> str:
+def kind_beside_title(target: Target, printer: Printing) -> str:
+    """The kind, "" where the title says it already: no "File server file server"."""
+    kind = _kind(target)
+    return "" if kind.casefold() in printer.where(target.id).casefold() else kind
+
+
+def totals_of(planned: Sequence[CheckOutcome]) -> str:
     seen = Counter(check.outcome for check in planned)
     parts = [f"{seen[outcome]:,} {RESULT[outcome].lower()}" for outcome in _ORDER if seen[outcome]]
     return f"{count(len(planned), 'check')}: {', '.join(parts)}." if parts else "No check was planned."
@@ -189,6 +196,8 @@ def _facts(target: Target, endpoint: EndpointFacts | None) -> Iterable[Pair]:
 
 
 def way_in(endpoint: EndpointFacts) -> str:
+    if endpoint.transport == "server-pages":
+        return f"pages that {clean(endpoint.address, 120) or 'its machine'} handed out"
     address = f" to {clean(endpoint.address, 120)}" if endpoint.address else ""
     return f"{clean(endpoint.transport, 40)}{address}"
 

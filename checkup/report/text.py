@@ -108,6 +108,11 @@ def significant(value: float, digits: int = 3) -> str:
     return rounded.rstrip("0").rstrip(".") if "." in rounded else rounded
 
 
+def capital(text: str) -> str:
+    """The same with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """ "1 check", "2 checks"; `many` where the plural is not just an s."""
     return f"{number:,}{NBSP}{one if number == 1 else many or one + 's'}"

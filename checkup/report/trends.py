@@ -12,6 +12,7 @@ from checkup.report.findings import Printing
 from checkup.report.input import MetricHistory
 from checkup.report.model import KeyFigure, Trend
 from checkup.report.text import byte_unit, clean
+from checkup.report.words import ACCESS
 
 MOST_CHARTS = 4
 MOST_FIGURES = 16
@@ -24,15 +25,24 @@ SOON = timedelta(days=3 * 365)
 
 
 def trends(history: Sequence[MetricHistory], printer: Printing) -> list[Trend]:
-    """Charts of what moves towards a limit: the nearest to it first."""
+    """Charts of what moves towards a limit: the nearest to it first. Access files have theirs on their own
+    page."""
+    files = {target.id for target in printer.assessment.targets if target.kind == ACCESS}
     candidates = [
         (metric, points)
         for metric in history
+        if metric.target not in files
         if metric.limit and len(points := _points(metric)) >= FEWEST_POINTS
         if _worth_a_chart(metric, points)
     ]
     candidates.sort(key=lambda found: (-_nearness(*found), found[0].target, found[0].name, found[0].item))
     return [_trend(metric, points, printer) for metric, points in candidates[:MOST_CHARTS]]
+
+
+def trend_of(metric: MetricHistory, printer: Printing) -> Trend | None:
+    """The chart of one number; None while it has been measured too few times."""
+    points = _points(metric)
+    return _trend(metric, points, printer) if len(points) >= FEWEST_POINTS else None
 
 
 def key_figures(history: Sequence[MetricHistory], printer: Printing) -> list[KeyFigure]:

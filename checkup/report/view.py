@@ -8,10 +8,12 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from checkup.report import annexes, summary, trends
+from checkup.report.access import access_pages
 from checkup.report.comparison import compared
 from checkup.report.findings import MOST_NOTES, cards, grouped, notes, open_findings, printing, waived_rows
 from checkup.report.input import ReportInput
 from checkup.report.model import (
+    AccessPage,
     Card,
     ChangeGroup,
     Command,
@@ -31,6 +33,7 @@ _HEADINGS = {
     "changes": "What changed",
     "trends": "Growth and forecast",
     "findings": "Findings",
+    "access": "Access databases",
     "systems": "Systems examined",
     "compared": "Machines compared",
     "not_checked": "What was not checked, and why",
@@ -56,6 +59,7 @@ def build_view(given: ReportInput) -> ReportView:
     chart, caption = summary.before_and_now(assessment, counts, formats)
     changes = summary.changes(assessment, by_card, printer)
     pages, lines = systems(given, by_card, printer)
+    files = access_pages(given, by_card, printer)
     side_by_side = compared(assessment, printer)
     missing = not_checked(given, printer)
     found_notes = notes(assessment, printer)
@@ -71,6 +75,7 @@ def build_view(given: ReportInput) -> ReportView:
         "changes": bool(changes),
         "trends": bool(charts or figures),
         "findings": bool(printed or found_notes),
+        "access": bool(files),
         "systems": bool(pages or lines),
         "compared": bool(side_by_side),
         "not_checked": bool(missing),
@@ -93,7 +98,7 @@ def build_view(given: ReportInput) -> ReportView:
         cover=tuple(_cover(given, formats)),
         contacts=tuple((_role(person.role), _person(person.name, person.reach)) for person in site.contacts),
         headings=_numbered(shown),
-        with_contents=_pages(printed, pages, missing, changes, texts) >= PAGES_WITHOUT_CONTENTS,
+        with_contents=_pages(printed, files, pages, missing, changes, texts) >= PAGES_WITHOUT_CONTENTS,
         verdict=summary.verdict(printed, findings, all_checks),
         counts=counts,
         before_and_now=chart,
@@ -110,6 +115,7 @@ def build_view(given: ReportInput) -> ReportView:
         notes=tuple(found_notes[:MOST_NOTES]),
         notes_left_out=max(0, len(found_notes) - MOST_NOTES),
         waived=tuple(accepted),
+        access=tuple(files),
         unused_waivers=tuple(clean(text, 300) for text in assessment.unused_waivers),
         systems=tuple(pages),
         quiet_systems=tuple(lines),
@@ -129,6 +135,7 @@ def build_view(given: ReportInput) -> ReportView:
 
 def _pages(
     cards: Sequence[Card],
+    files: Sequence[AccessPage],
     systems: Sequence[SystemPage],
     missing: Sequence[NotCheckedRow],
     changes: Sequence[ChangeGroup],
@@ -136,7 +143,7 @@ def _pages(
 ) -> float:
     """Roughly how long the report will be."""
     rows = sum(len(page.rows) for page in systems) + len(missing) + sum(len(g.changes) for g in changes)
-    return 5 + len(cards) / 3 + rows / 30 + sum(text.text.count("\n") for text in texts) / 80
+    return 5 + len(cards) / 3 + 2 * len(files) + rows / 30 + sum(text.text.count("\n") for text in texts) / 80
 
 
 def _numbered(shown: Mapping[str, bool]) -> dict[str, str]:

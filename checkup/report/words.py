@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from checkup.api import ErrorClass, Visit
 from checkup.assessment import Outcome, Priority, Trend
 
+# The kind of target that is an Access file: it has a page of its own.
+ACCESS = "access"
+
 VISITS: Mapping[Visit, str] = {
     Visit.THIRTY_DAY: "30-day post-installation check-up",
     Visit.SIX_MONTH: "Six-month check-up",

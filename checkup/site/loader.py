@@ -15,6 +15,7 @@ from checkup.site.expand import expand
 from checkup.site.explain import explain, hide_foreign_names
 from checkup.site.models import Site
 from checkup.site.problems import Position, Problem, SiteFileError, SourceMap
+from checkup.site.shipped import write_out_shipped
 
 MAX_BYTES = 1024**2
 
@@ -31,7 +32,8 @@ class LoadedSite:
 def load(path: Path, *, today: date) -> LoadedSite:
     """Read and check a site file; dates like "3 days ago" are counted from `today`.
 
-    Raises SiteFileError with every problem of the file. Opens nothing else, contacts nothing.
+    Raises SiteFileError with every problem of the file. Opens nothing else but lists that the file names by
+    path (`access_shipped`), contacts nothing.
     """
     return load_text(_text(path), path=path, today=today)
 
@@ -44,8 +46,9 @@ def load_text(text: str, *, path: Path, today: date) -> LoadedSite:
         raise SiteFileError([error.problem], path) from None
     if not isinstance(read.data, dict):
         raise SiteFileError([*read.problems, _not_a_mapping(read)], path)
-    expanded = expand(read.data)
-    problems = [*read.problems, *references.check(expanded, read.source)]
+    data, unread = write_out_shipped(read.data, path.parent, read.source)
+    expanded = expand(data)
+    problems = [*read.problems, *unread, *references.check(expanded, read.source)]
     site: Site | None = None
     try:
         # As JSON, because that is what a file's data is: text may become a date, and nothing else is turned.

@@ -30,13 +30,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from checkup.api import JSON, Target, Visit
+from checkup.access_depth import Consent
+from checkup.api import JSON, Depth, Target, Visit
 from checkup.secrets import is_reference
 from checkup.site.expand import UNTOUCHED_ROLE
 from checkup.site.problems import nearest
 from checkup.transports import CONNECTS
 from checkup.transports.access_source.connect import AccessFile
 from checkup.transports.connect import ConnectModel
+from checkup.transports.odbc.connect import SqlPlace
 
 
 class Model(BaseModel):
@@ -326,11 +328,52 @@ class Host(Model):
 
 
 class AccessTarget(AccessFile):
-    """An Access file to be examined: where it lies, and what is declared and decided for it."""
+    """An Access file to be examined: where it lies, and what is declared and decided for it.
 
+    `depth` is how deep it is looked into, by default as deep as the visit and the way to it allow;
+    `consent` is what the client has agreed to: "data-pages", that pages with patients' values cross a
+    link. `size_mb` (of 1024 x 1024 bytes) is its size as long as no run has seen it, `link_mbit_per_s` the
+    speed of the link to it: both are for estimates, and to stay within the time that a look may take.
+    """
+
+    depth: Depth | None = None
+    consent: tuple[Consent, ...] = ()
+    size_mb: Annotated[int, Field(ge=1, le=2048)] | None = None
+    link_mbit_per_s: Annotated[int, Field(ge=1, le=100_000)] | None = None
     tags: tuple[Name, ...] = ()
     declare: Mapping[str, Declaration] = Field(default_factory=dict[str, Any])
     levels: Levels = Field(default_factory=dict[str, Any])
+
+
+# --- SQL instances ----------------------------------------------------------------------------
+
+
+class SqlTarget(SqlPlace):
+    """An instance of a SQL engine to be examined, with all its databases.
+
+    `host` is the machine of the site that runs it: its address and its `touch` hold for the instance too.
+    `databases` are those that must be there.
+    """
+
+    id: Name
+    title: Line | None = None
+    role: Name | None = None
+    host: str = ""
+    identity: Line | None = None
+    databases: tuple[Line, ...] = ()
+    tags: tuple[Name, ...] = ()
+    declare: Mapping[str, Declaration] = Field(default_factory=dict[str, Any])
+    levels: Levels = Field(default_factory=dict[str, Any])
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> SqlTarget:
+        if not self.host and not self.server:
+            raise refused("this says not where the instance is", "add `host:` or `server:`")
+        return self
+
+    def at(self, address: str) -> SqlTarget:
+        """The same with its server: its own, or else its host's address."""
+        return self if self.server else self.model_copy(update={"server": address})
 
 
 # --- the rest ---------------------------------------------------------------------------------
@@ -369,6 +412,7 @@ class Site(Model):
     tags: Mapping[Name, TagSettings] = Field(default_factory=dict[str, TagSettings])
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     access: tuple[AccessTarget, ...] = ()
+    sql: tuple[SqlTarget, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     report: Report = Report()
 
@@ -377,7 +421,8 @@ class Site(Model):
         return at.astimezone(zoneinfo.ZoneInfo(self.site.timezone)).date()
 
     def targets(self) -> tuple[Target, ...]:
-        """Everything that is examined, in the order of the file: hosts, then Access files."""
+        """Everything that is examined, in the order of the file: hosts, then Access files, then instances."""
+        roles = {host.id: host.role or "" for host in self.hosts}
         files = tuple(
             Target(
                 id=file.id,
@@ -387,6 +432,10 @@ class Site(Model):
                 role=file.role,
                 tags=file.tags,
                 declare=file.declare,
+                path=file.path,
+                share=getattr(file.reach, "below", ""),
+                host_role=roles.get(file.host, ""),
+                copy_of=file.backup_of,
             )
             for file in self.access
         )
@@ -403,7 +452,20 @@ class Site(Model):
             )
             for host in self.hosts
         )
-        return (*hosts, *files)
+        instances = tuple(
+            Target(
+                id=instance.id,
+                kind=instance.engine,
+                endpoint=instance.id,
+                title=instance.title or "",
+                role=instance.role or "",
+                tags=instance.tags,
+                declare={**instance.declare, "databases": instance.databases},
+                host_role=roles.get(instance.host, ""),
+            )
+            for instance in self.sql
+        )
+        return (*hosts, *files, *instances)
 
 
 def public_json(site: Site) -> JSON:

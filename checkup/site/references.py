@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from checkup.access_depth import DATA_PAGES, SERVER_PAGES, WITH_ROWS, WITHOUT_ROWS, over_link, way_to
 from checkup.api import JSON
 from checkup.site.expand import UNTOUCHED_ROLE, Expanded, has_field, mapping
 from checkup.site.models import NAME_PATTERN
@@ -21,12 +22,17 @@ def check(expanded: Expanded, source: SourceMap) -> list[Problem]:
     site = mapping(expanded.data)
     hosts = {index: mapping(host) for index, host in enumerate(_list(site.get("hosts")))}
     files = {index: mapping(file) for index, file in enumerate(_list(site.get("access")))}
+    instances = {index: mapping(one) for index, one in enumerate(_list(site.get("sql")))}
     ids = [
-        one for given in (hosts, files) for each in given.values() if isinstance(one := each.get("id"), str)
+        one
+        for given in (hosts, files, instances)
+        for each in given.values()
+        if isinstance(one := each.get("id"), str)
     ]
     complaints = [
         *_unique_ids(hosts, source),
         *_files(files, hosts, mapping(site.get("credentials"))),
+        *_instances(instances, hosts, files, mapping(site.get("credentials"))),
         *_roles(hosts),
         *_defaults(mapping(mapping(site.get("defaults")).get("connect"))),
         *_credentials(hosts, mapping(site.get("credentials"))),
@@ -82,6 +88,67 @@ def _files(files: Hosts, hosts: Hosts, credentials: dict[str, JSON]) -> Iterator
         given = mapping(file.get("reach")).get("credential")
         path = ("access", index, "reach", "credential")
         yield from _unknown(path, given, credentials, "there is no such credential")
+        yield from _depth(index, file, hosts)
+
+
+def _depth(index: int, file: dict[str, JSON], hosts: Hosts) -> Iterator[Complaint]:
+    """Pages with patients' values cross a link only where the client has agreed to it."""
+    depth, consent = file.get("depth"), _list(file.get("consent"))
+    by_driver = mapping(file.get("reach"))
+    read_by_driver = str(by_driver.get("path") or file.get("path"))
+    # A driver is asked to count, and reads whatever it likes for that.
+    if (
+        by_driver.get("transport") == "odbc"
+        and over_link("odbc", read_by_driver)
+        and DATA_PAGES not in consent
+    ):
+        said = "the driver would read pages with patients' values over a link, and nobody has agreed to it"
+        yield ("access", index, "reach"), said, f"write `consent: [{DATA_PAGES}]` if the client has"
+    host = next((host for host in hosts.values() if host.get("id") == file.get("host")), None)
+    if depth not in WITH_ROWS or host is None:
+        return
+    reach = mapping(file.get("reach"))
+    way = way_to(str(reach.get("transport") or ""), str(mapping(host.get("connect")).get("transport")))
+    path = str(reach.get("path") or file.get("path"))
+    if way == SERVER_PAGES:
+        said = "a server hands out no pages with patients' values"
+        hint = f"write `depth: {WITHOUT_ROWS}`, or a `reach:` by smb with `consent: [{DATA_PAGES}]`"
+        yield ("access", index, "depth"), said, hint
+    elif over_link(way, path) and DATA_PAGES not in consent:
+        said = "at this depth pages with patients' values cross a link, and nobody has agreed to it"
+        hint = f"write `consent: [{DATA_PAGES}]` if the client has, else `depth: {WITHOUT_ROWS}`"
+        yield ("access", index, "depth"), said, hint
+
+
+def _instances(
+    instances: Hosts, hosts: Hosts, files: Hosts, credentials: dict[str, JSON]
+) -> Iterator[Complaint]:
+    """A SQL instance has a name of its own; its host, its tunnel and its credential are the site's."""
+    connects = {str(host.get("id")): mapping(host.get("connect")) for host in hosts.values()}
+    untouched = {str(host.get("id")) for host in hosts.values() if _never_touched(host)}
+    taken = {str(one.get("id")) for given in (hosts, files) for one in given.values()}
+    for index, instance in instances.items():
+        path: KeyPath = ("sql", index)
+        name = instance.get("id")
+        if isinstance(name, str) and name in taken:
+            yield (*path, "id"), "a host, a file or another instance has this id", "choose another"
+        taken.add(str(name))
+        host, via = instance.get("host"), instance.get("via")
+        yield from _unknown((*path, "host"), host, connects, "there is no such host")
+        yield from _unknown(
+            (*path, "credential"), instance.get("credential"), credentials, "there is no such credential"
+        )
+        connect = connects.get(str(host), {})
+        reached = connect.get("host") or connect.get("transport") == "local"
+        if host in connects and not instance.get("server") and not reached:
+            said = "this host has no address that the instance could be reached at"
+            yield (*path, "host"), said, "add `server:` with the address"
+        if isinstance(via, str) and via:
+            able = [one for one, way in connects.items() if way.get("transport") == "ssh"]
+            yield from _unknown((*path, "via"), via, able, "there is no such host reached by ssh")
+            if via in untouched:
+                said = "this host is never touched, so nothing goes through it"
+                yield (*path, "via"), said, "write its `touch:`"
 
 
 def _roles(hosts: Hosts) -> Iterator[Complaint]:

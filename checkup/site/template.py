@@ -82,6 +82,12 @@ def _lines(answers: FirstSite) -> Iterator[str]:
     for host in answers.hosts:
         yield from _host(host)
     yield ""
+    yield "# SQL servers, an entry for each instance (sqlserver, postgresql or mariadb); the script in"
+    yield "# `checkup access-request` makes their account:"
+    yield "# sql:"
+    yield f"#   - {{id: db-main, engine: sqlserver, host: {example}, port: 1433, credential: sql,"
+    yield "#      databases: [clinic]}"
+    yield ""
     yield "# A finding that the client accepts, until a date:"
     yield "# waivers:"
     yield "#   - {probe: host.volume-space, target: srv-db, item: /srv, reason: disk ordered,"

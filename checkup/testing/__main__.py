@@ -14,6 +14,7 @@ from checkup.testing.package import contents
 from checkup.testing.powershell_lint import prologue_problems
 from checkup.testing.recording import write_fixture
 from checkup.testing.shapes import SHAPES_FILE, shapes_of_samples, shapes_text
+from checkup.testing.sql_contract import sql_problems
 from checkup.testing.stamp import section_problems, stamp_text
 
 
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{path}: written\n")
         return 0
     problems = [problem for section in found.sections for problem in section_problems(section)]
+    if given.command == "lint":
+        problems += [problem for section in found.sections for problem in sql_problems(section)]
     if (found.folder / "powershell").is_dir():
         problems += prologue_problems()  # the fixed files of a Windows batch stand beside our own probes
     sys.stderr.write("".join(f"{problem}\n" for problem in problems))

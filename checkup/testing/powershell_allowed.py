@@ -320,6 +320,7 @@ METHODS: Mapping[str, Method] = {
     "opensubkey": Method(1),  # the second argument would ask to write
     "read": Method(3),
     "readline": Method(0),
+    "seek": Method(2),  # of a stream that can only be read
 }
 
 COLLECTION_METHODS = names(

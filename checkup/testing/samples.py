@@ -11,7 +11,9 @@
                  "evidence": {"used": 0.95}}]}
 
 Text of a shell may be given as a list of lines; raw data of Windows (sources `windows` and `cim`) is an
-object, and so is that of an Access file (source `access`): parts of its reading by name. `source`, `version`
+object, and so is that of an Access file (source `access`): parts of its reading by name, and of a SQL engine:
+`{"rows": [{"database": "ledger", ...}]}`, with `"server": "16.0.4135.4 express up 3 days"` (sql_samples.py)
+where it matters who answered. `source`, `version`
 and `quality` may be left out (posix, 1, ok), and so may `collected_at` (it is `now`). At site scope `targets`
 holds `sections` and `target` by target id. `"windows": "7"` beside `sections` says which Windows the raw data
 is of, one of OLD_WINDOWS or NEW_WINDOWS: every section with a collector for Windows needs a sample of each.
@@ -30,12 +32,13 @@ from typing import Any, cast, get_args
 
 from checkup.api import JSON, ErrorClass, Impact, Point, Quality, Source, Target, When
 from checkup.assessment import ItemResult, Outcome
+from checkup.testing.sql_samples import SQL_SOURCES, completed
 
 # Before and since Windows 10: other classes, other properties, PowerShell 2.0 or 5.1.
 OLD_WINDOWS = frozenset({"7", "2008r2", "8.1", "2012r2"})
 NEW_WINDOWS = frozenset({"10", "11", "2016", "2019", "2022", "2025"})
 WINDOWS_SOURCES = ("windows", "cim")
-OBJECT_SOURCES = (*WINDOWS_SOURCES, "access")
+OBJECT_SOURCES = (*WINDOWS_SOURCES, "access", *SQL_SOURCES)
 
 
 class SampleError(ValueError):
@@ -126,7 +129,7 @@ def _sample(path: Path, data: Mapping[str, Any]) -> Sample:
     return Sample(
         path=path,
         about=str(data["about"]),
-        targets=tuple(_target(name, one) for name, one in per_target.items()),
+        targets=tuple(_target(name, one, now) for name, one in per_target.items()),
         now=now,
         collected_at=_instant(data["collected_at"]) if "collected_at" in data else now,
         previous_at=_instant(previous_at) if previous_at else None,
@@ -140,11 +143,11 @@ def _sample(path: Path, data: Mapping[str, Any]) -> Sample:
     )
 
 
-def _target(name: str, data: Mapping[str, Any]) -> SampleTarget:
+def _target(name: str, data: Mapping[str, Any], now: datetime) -> SampleTarget:
     described = dict(data.get("target", {}))
     declare = {key: _declared(value) for key, value in described.pop("declare", {}).items()}
     tags = tuple(described.pop("tags", ()))
-    sections = {key: _section(key, one) for key, one in data.get("sections", {}).items()}
+    sections = {key: _section(key, one, now) for key, one in data.get("sections", {}).items()}
     windows = str(data.get("windows", ""))
     if windows and windows not in OLD_WINDOWS | NEW_WINDOWS:
         raise ValueError(f"windows: {windows} is none of {', '.join(sorted(OLD_WINDOWS | NEW_WINDOWS))}")
@@ -153,7 +156,7 @@ def _target(name: str, data: Mapping[str, Any]) -> SampleTarget:
     return SampleTarget(
         target=Target(id=described.pop("id", name or "srv-1"), declare=declare, tags=tags, **described),
         sections=sections,
-        previous={key: _section(key, one) for key, one in data.get("previous", {}).items()},
+        previous={key: _section(key, one, now) for key, one in data.get("previous", {}).items()},
         windows=windows,
     )
 
@@ -162,7 +165,7 @@ def _declared(value: Any) -> int | str | tuple[str, ...]:
     return tuple(str(one) for one in cast(list[object], value)) if isinstance(value, list) else value
 
 
-def _section(name: str, data: Mapping[str, Any]) -> SampleSection:
+def _section(name: str, data: Mapping[str, Any], now: datetime) -> SampleSection:
     given = dict(data)
     raw: Any = given.pop("raw", None)
     source = given.get("source", "posix")
@@ -170,6 +173,8 @@ def _section(name: str, data: Mapping[str, Any]) -> SampleSection:
         raise ValueError(f"{name}: source {source} is none of {', '.join(get_args(Source))}")
     if source in OBJECT_SOURCES and not isinstance(raw, dict | None):
         raise ValueError(f"{name}: raw data of {source} is an object, not {type(cast(object, raw)).__name__}")
+    if source in SQL_SOURCES:
+        raw = completed(source, raw, now)
     if source == "posix" and isinstance(raw, list):
         raw = "".join(f"{line}\n" for line in cast(list[str], raw))
     quality = Quality(given.pop("quality", "ok"))

@@ -33,7 +33,7 @@ def shape_of(values: Iterable[JSON]) -> Shape:
     objects: Counter[str] = Counter()
     keys: Counter[str] = Counter()
     for value in values:
-        for path, kind in _walk(value, "$"):
+        for path, kind in _walk(_without_names(value), "$"):
             types.setdefault(path, set()).add(kind)
             if kind == "object":
                 objects[path] += 1
@@ -43,6 +43,14 @@ def shape_of(values: Iterable[JSON]) -> Shape:
         if parent is not None and keys[path] < objects[parent]:
             found.add(ABSENT)
     return {path: tuple(sorted(types[path])) for path in sorted(types)}
+
+
+def _without_names(value: JSON) -> JSON:
+    """The databases that a SQL section lacks, by number: their names are the site's, and no keys."""
+    if isinstance(value, dict) and "rows" in value and isinstance(value.get("missing"), dict):
+        missing = value["missing"]
+        return {**value, "missing": list(missing.values()) if isinstance(missing, dict) else missing}
+    return value
 
 
 def differences(recorded: Shape, seen: Shape) -> list[str]:

@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from checkup.api import PowerShell, Psutil, Section, Shell, Wmi
+from checkup.api import PowerShell, Psutil, Section, Shell, Sql, Wmi
 from checkup.lint_stamp import collector_digest
-from checkup.testing import powershell_lint
+from checkup.sql import rights
+from checkup.testing import powershell_lint, sql_lint
 from checkup.testing.posix_lint import problems
 from checkup.testing.wmi_lint import wmi_problems
 
@@ -36,12 +37,22 @@ def section_problems(section: Section[Any]) -> list[str]:
                 )
             case Wmi():
                 found += [f"{where}: {problem}" for problem in wmi_problems(collector)]
+            case Sql():
+                found += [f"{where}: {problem}" for problem in sql_problems(source, collector)]
             case Psutil():
                 code = textwrap.dedent(inspect.getsource(collector.read))
                 found += [f"{where}: {problem}" for problem in psutil_problems(code)]
             case _:
                 pass
     return found
+
+
+def sql_problems(source: str, sql: Sql) -> list[str]:
+    """What in the statements is not plain reading, and which rights the check-up never asks for."""
+    engine = sql_lint.engine_of(source)
+    if engine is None:
+        return [f"no statement is sent to {source}"]
+    return sql_lint.problems(engine, sql) + rights.problems(engine, sql)
 
 
 def psutil_problems(code: str) -> list[str]:

@@ -94,6 +94,7 @@ class ConnectionFacts:
     offers_only_obsolete: bool = False
     algorithms: str = ""
     jump: str = ""
+    encryption: str = ""  # of a SQL session: "validated", "encrypted" (by whoever answered) or "clear"
     # filled in by collect from the HELLO frame:
     identity: str = ""
     identity_check: str = ""  # "pinned", "first", "none" or "mismatch"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from checkup.api import Rights
 from checkup.report.document import Block, Commands, Part, Points, Table, Text
 from checkup.workflow.access_needs import MachineNeeds, SiteNeeds
+from checkup.workflow.access_sql import sql_parts
 
 ACCOUNT = "CLINIC\\checkup"  # where the site file names none yet
 
@@ -49,6 +50,7 @@ def request_parts(needs: SiteNeeds, source: str) -> Iterator[Part]:
         yield _by_hand(needs)
     if any(one.transport == "ssh" for one in needs.posix):
         yield _linux(needs, source)
+    yield from sql_parts(needs)
     yield _what_is_lost(needs)
     yield _promises(needs)
 

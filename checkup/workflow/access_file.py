@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pkgutil
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,7 +138,7 @@ def examine_file(
                 lock_stat=lock.stat,
                 lock_unread=lock.unread,
                 budget=None if local else REMOTE_BUDGET,
-                threads=min(2, os.cpu_count() or 1) if local else 1,
+                threads=min(2, _processors()) if local else 1,
                 pause=pause,
             )
         except NotAccessError as error:
@@ -149,6 +150,13 @@ def examine_file(
 
 def _default(source: Source, *, local: bool) -> Depth:
     return "pages" if local and source.stat().size_bytes < WHOLE_BYTES else "maps"
+
+
+def _processors() -> int:
+    """That this process may use: with threads on one, it would take longer than without."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 # --- where the file lies ------------------------------------------------------------------------

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from checkup.api import PowerShell, Rights, Visit, Wmi
+from checkup.api import PowerShell, Rights, Sql, Visit, Wmi
 from checkup.catalogue import AnySection, Catalogue
 from checkup.plan import Plan
 from checkup.site import Site
-from checkup.site.models import Host
+from checkup.site.models import Host, SqlTarget
+from checkup.sql.engine import EngineName
 
 ALL_RIGHTS: tuple[Rights, ...] = get_args(Rights)
 CIMV2 = "root\\cimv2"
@@ -43,12 +44,34 @@ class MachineNeeds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstanceNeeds:
+    """One SQL instance. `rights` are the words of all its sections, `sections` those that each brings;
+    `account` is "" where the site file names none yet."""
+
+    id: str
+    title: str
+    engine: EngineName
+    address: str
+    port: int | None
+    instance: str
+    encryption: str
+    account: str
+    windows_account: bool
+    sections: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        return tuple(self.sections)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteNeeds:
     """`titles` are the good states that each section's facts prove, by section."""
 
     machines: tuple[MachineNeeds, ...]
     untouched: tuple[str, ...]
     titles: Mapping[str, tuple[str, ...]]
+    instances: tuple[InstanceNeeds, ...] = ()
 
     @property
     def windows(self) -> tuple[MachineNeeds, ...]:
@@ -83,7 +106,7 @@ def site_needs(site: Site, catalogue: Catalogue, plans: Sequence[Plan]) -> SiteN
             names |= {
                 section.name: catalogue.sections[section.name]
                 for section in endpoint.sections
-                if section.source in ("posix", "windows")
+                if section.source in ("posix", "windows", endpoint.platform)
             }
     machines = tuple(
         _machine(site, host, planned.get(host.id, {}), catalogue)
@@ -94,6 +117,11 @@ def site_needs(site: Site, catalogue: Catalogue, plans: Sequence[Plan]) -> SiteN
         machines=machines,
         untouched=tuple(host.id for host in site.hosts if host.touch == "never"),
         titles=_titles(catalogue),
+        instances=tuple(
+            _instance(site, one, planned.get(one.id, {}))
+            for one in site.sql
+            if not any(host.id == one.host and host.touch == "never" for host in site.hosts)
+        ),
     )
 
 
@@ -128,6 +156,30 @@ def _machine(
         sections=_by_right(sections) if host.platform == "windows" else {},
         namespaces=_namespaces(sections.values()) if host.platform == "windows" else (),
         remarks=_remarks(sections, catalogue) if host.platform == "posix" else (),
+    )
+
+
+def _instance(site: Site, instance: SqlTarget, sections: Mapping[str, AnySection]) -> InstanceNeeds:
+    credential = site.credentials.get(instance.credential)
+    host = next((one for one in site.hosts if one.id == instance.host), None)
+    account = credential.user if credential else ""
+    by_right: dict[str, list[str]] = {}
+    for name, section in sorted(sections.items()):
+        collector = section.collect.get(instance.engine)
+        variants = collector.variants if isinstance(collector, Sql) else ()
+        for right in dict.fromkeys(right for variant in variants for right in variant.rights):
+            by_right.setdefault(right, []).append(name)
+    return InstanceNeeds(
+        id=instance.id,
+        title=instance.title or "",
+        engine=instance.engine,
+        address=instance.server or str(getattr(host.connect if host else None, "host", "")),
+        port=instance.port,
+        instance=instance.instance,
+        encryption=instance.encryption,
+        account=account,
+        windows_account=instance.engine == "sqlserver" and ("\\" in account or "@" in account),
+        sections={right: tuple(names) for right, names in sorted(by_right.items())},
     )
 
 

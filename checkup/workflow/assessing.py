@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checkup import __version__
-from checkup.analyse import Evidence, assess
+from checkup.analyse.assess import Evidence, assess
 from checkup.api import Visit
 from checkup.assessment import Assessment
 from checkup.catalogue import Catalogue

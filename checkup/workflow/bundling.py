@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checkup.access_cost import HANDED_OUT
 from checkup.api import Visit
 from checkup.batch import BatchSection, assemble, posix, powershell
 from checkup.batch.powershell import query_fragment
@@ -135,7 +136,7 @@ def machine_bundle(asked: Asked, name: str) -> Bundle:
     script = Script(
         title=f"Check-up of {name} at {asked.site.site.name}: please run this file once on that computer.",
         reads="this computer",
-        remarks=_quiet_hours(asked, name),
+        remarks=(*_quiet_hours(asked, name), *_data_files(asked, (name,))),
         where=name,
         name=f"{name}.ps1" if windows else f"{name}.sh",
         answer=f"{name}_<date>-<time>{SUFFIX}" if windows else f"{name}{SUFFIX}",
@@ -166,6 +167,17 @@ def _quiet_hours(asked: Asked, name: str) -> tuple[str, ...]:
     return (f"WHEN. Please not from {hours.opens} to {hours.closes}, Monday to Friday: then it is at work.",)
 
 
+def _data_files(asked: Asked, hosts: Sequence[str]) -> tuple[str, ...]:
+    """What is read of Access files, which whoever runs the script must know before."""
+    files = [one.path for one in asked.plan.endpoints if one.carrier in hosts]
+    if not files:
+        return ()
+    return (
+        f"THE DATA FILES. It goes once through {', '.join(files)}, which stays open to everybody else, and "
+        f"takes into its answer {HANDED_OUT}.",
+    )
+
+
 # --- a round from a server ----------------------------------------------------------------------
 
 
@@ -182,6 +194,7 @@ def round_bundle(asked: Asked, server: str, others: Sequence[str], left_out: Seq
             "passed over.",
             f"THE COMPUTERS: {', '.join(others) or 'none'}.",
             *(f"Not read: {one}." for one in left_out),
+            *_data_files(asked, hosts),
         ),
         where=f"{server}, in a session of an account that may read those computers",
         name=f"{site.id}-from-{server}.ps1",

@@ -13,6 +13,7 @@ from checkup.assessment import Assessment
 from checkup.catalogue import Catalogue
 from checkup.collect.events import Emit
 from checkup.plan import Plan
+from checkup.workflow.access_looks import look_line, looks
 from checkup.workflow.assessing import NothingCollected, VisitRuns, assess_visit, site_of, visit_runs
 from checkup.workflow.collecting import RunOutcome, plan_of, plan_run, resume_run, start_run
 from checkup.workflow.conclude import conclude
@@ -36,6 +37,7 @@ class Wish:
     visit: str = "auto"
     only: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    deep: bool = False
     due: bool = False
     resume: str = ""
     parallel: int = 64
@@ -117,11 +119,13 @@ def _plan(wish: Wish, prepared: Prepared, store: Store, now: datetime, say: Say)
             return None
     else:
         visit = chosen_visit(wish.visit, prepared.site, store, now)
-    plan = plan_run(prepared, store, visit, now, only=wish.only, hosts=wish.hosts)
+    plan = plan_run(prepared, store, visit, now, only=wish.only, hosts=wish.hosts, deep=wish.deep)
     for probe in plan.unlinted:
         say(f"probe {probe} has no stamp of the read-only lint; the report names it")
     size = f"{len(plan.checks)} checks on {len(plan.endpoints)} machines"
     say(f"{prepared.site.site.name}: {visit.value}, {size}")
+    for endpoint, look in looks(plan):
+        say(look_line(endpoint, look))
     return plan
 
 

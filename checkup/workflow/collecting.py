@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from checkup import __version__
 from checkup import plan as plans
 from checkup.api import Visit
-from checkup.collect import Collected, collect
 from checkup.collect.endpoint import Examined
 from checkup.collect.events import Emit
 from checkup.collect.opening import Opening
+from checkup.collect.run import Collected, collect
 from checkup.collect.station import StationWatch
 from checkup.plan import EndpointPlan, Plan, make_plan
 from checkup.site import Site, public_json
+from checkup.workflow.access_looks import seen_sizes
 from checkup.workflow.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def plan_run(
     *,
     only: Sequence[str] = (),
     hosts: Sequence[str] = (),
+    deep: bool = False,
 ) -> Plan:
     """What would run where. Contacts nothing; reads from the store when each target was last seen."""
     since = _since(prepared.site, store, visit, now)
@@ -60,6 +62,8 @@ def plan_run(
         only=only,
         hosts=hosts,
         posix=os.name == "posix",
+        sizes=seen_sizes(prepared.site, store, now),
+        deep=deep,
     )
 
 
@@ -156,6 +160,7 @@ def _collect(
                 emit=emit,
                 left=opening.left,
                 open_file=opening.open_file,
+                open_sql=opening.open_sql,
                 parallel=parallel,
                 skip=skip,
             )
@@ -185,7 +190,7 @@ class _StoreRecorder:
     def __init__(self, store: Store, site: Site, run_id: str, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._site = site.site.id
-        self._pins = {host.id: host.identity for host in site.hosts if host.identity}
+        self._pins = {one.id: one.identity for one in (*site.hosts, *site.sql) if one.identity}
         self._run_id = run_id
         self._clock = clock
 
@@ -204,14 +209,19 @@ class _StoreRecorder:
             )
         )
 
-    def save(self, examined: Examined) -> None:
+    def save(self, *examined: Examined) -> None:
+        names = ", ".join(one.snapshot.endpoint for one in examined)
+        with self._store.together(f"save endpoint {names}"):
+            for one in examined:
+                self._save(one)
+
+    def _save(self, examined: Examined) -> None:
         snapshot = examined.snapshot
-        with self._store.together(f"save endpoint {snapshot.endpoint}"):
-            self.cut_off(examined)
-            self._store.save_endpoint(self._run_id, snapshot)
-            identity = snapshot.connection.get("identity")
-            if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
-                self._store.pin_identity(self._site, snapshot.endpoint, identity, self._clock())
+        self.cut_off(examined)
+        self._store.save_endpoint(self._run_id, snapshot)
+        identity = snapshot.connection.get("identity")
+        if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
+            self._store.pin_identity(self._site, snapshot.endpoint, identity, self._clock())
 
     def cut_off(self, examined: Examined) -> None:
         for end in examined.ledger_ends:

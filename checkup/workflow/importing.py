@@ -343,6 +343,8 @@ def _run_of(
     runs = store.runs(prepared.site.site.id)
     connects: dict[str, bundle.Connect] = {}
     for endpoint in plan.endpoints:
+        if endpoint.endpoint not in by_endpoint:
+            continue  # an Access file, whose pages its machine's answer brings
         brought = by_endpoint[endpoint.endpoint]
         stream = brought.content.stream_of(endpoint.endpoint)
         strange = stream is not None and not known_batch(stream, endpoint, runs, now)

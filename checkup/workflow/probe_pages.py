@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from checkup.api import AccessFile, Connection, PowerShell, Psutil, Shell, Wmi
+from checkup.api import AccessFile, Connection, PowerShell, Psutil, Shell, Sql, Wmi
 from checkup.catalogue import Catalogue, Entry
+from checkup.sql.texts import shown
 
 
 def page(entry: Entry) -> str:
@@ -69,11 +70,20 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
                     case AccessFile(parts, depth):
                         looked = f"{', '.join(parts)}, to the depth {depth!r}"
                         yield f"\n`{section.name}` of an Access file: {looked}"
+                    case Sql():
+                        yield f"\n`{section.name}` on {source}, {_asked(collector)}:\n"
+                        yield f"```sql\n{shown(collector)}\n```"
                     case Psutil(read):
                         function = f"{read.__module__}.{read.__qualname__}"
                         yield f"\n`{section.name}` on this machine: psutil, by {function}"
                     case Connection():
                         yield f"\n`{section.name}`: the connection's own facts; nothing is run for it"
+
+
+def _asked(collector: Sql) -> str:
+    where = "the instance" if collector.scope == "server" else "each database"
+    deep = ", only with --deep" if collector.cost == "large" else ""
+    return f"of {where}, at most {collector.timeout_s} s, cost {collector.cost}{deep}"
 
 
 def _paid(collector: PowerShell | Wmi) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkup import assessment as assessments
-from checkup.analyse import metric_history
+from checkup.analyse.assess import metric_history
 from checkup.analyse.forecast import forecast
 from checkup.api import Forecast
 from checkup.assessment import Assessment

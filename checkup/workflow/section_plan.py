@@ -19,8 +19,9 @@ from checkup.workflow.prepare import Prepared
 def section_plan(prepared: Prepared, host: str, sections: Iterable[AnySection], now: datetime) -> Plan:
     """These sections of one host, as far as it has a collector for them. Raises PlanError."""
     wanted = {section.name: section for section in sections}
+    kind = next((target.kind for target in prepared.site.targets() if target.id == host), _PROBE.kind)
     entry = Entry(
-        probe=_PROBE,
+        probe=replace(_PROBE, kind=kind),
         needs=tuple(Need(name, section, optional=True) for name, section in wanted.items()),
         needs_type=None,
         module=__name__,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkup import __version__
-from checkup.api import JSON, PowerShell, Quality, Wmi
+from checkup.api import JSON, PowerShell, Quality, Sql, Wmi
 from checkup.catalogue import AnySection, Catalogue
 from checkup.plan import PlanError
 from checkup.site import Site
@@ -165,7 +165,7 @@ def _parsed(snapshot: SectionSnapshot, section: AnySection) -> str:
 
 def _cost(section: AnySection, source: str) -> str:
     collector = next((one for name, one in section.collect.items() if name == source), None)
-    return collector.cost if isinstance(collector, PowerShell | Wmi) else ""
+    return collector.cost if isinstance(collector, PowerShell | Wmi | Sql) else ""
 
 
 def recorded_shapes(catalogue: Catalogue) -> Shapes:

@@ -22,10 +22,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`data`: the number of the tree that the index is kept in; several indexes may share one."""
+    """`data`: the number of the tree that the index is kept in; several indexes may share one. `descending`:
+    those of its columns that go downwards."""
 
     name: str
     columns: tuple[str, ...]
+    descending: tuple[str, ...]
     unique: bool
     kind: str
     data: int
@@ -61,9 +63,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Query:
+    """Its shape, never its text. `criteria`: something says which rows are wanted; `limited`: only the first
+    so many are. `for_object`: where the rows of a form, a report or a list come from, not made as a query."""
+
     name: str
+    kind: str
     sources: tuple[str, ...]
     cartesian: bool
+    criteria: bool
+    limited: bool
+    for_object: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,7 @@ def _index(one: Part) -> Index:
     return Index(
         parts.text(one, "name"),
         parts.texts(one, "columns"),
+        parts.texts(one, "descending") if "descending" in one else (),  # the first readings did not tell
         parts.flag(one, "unique"),
         parts.word(one, "kind", INDEX_KINDS),
         parts.whole(one, "data"),
@@ -145,9 +155,13 @@ def _link(one: Part) -> Link:
 
 def _query(one: Part) -> Query:
     return Query(
-        parts.text(one, "name"),
-        parts.texts(one, "sources"),
-        parts.flag(one, "cartesian"),
+        name=parts.text(one, "name"),
+        kind=parts.text(one, "kind"),
+        sources=parts.texts(one, "sources"),
+        cartesian=parts.flag(one, "cartesian"),
+        criteria=parts.flag(one, "criteria"),
+        limited="limited" in one and parts.flag(one, "limited"),  # the first readings did not tell
+        for_object=parts.flag(one, "hidden_source"),
     )
 
 

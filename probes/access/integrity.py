@@ -119,6 +119,7 @@ def check_damage(facts: Soundness, levels: NoLevels, ctx: Context) -> Iterator[R
             places.setdefault(_place(problem), []).append(problem)
     depth = Text(facts.depth)
     yield Metric(name="damaged_places", value=Number(len(places)))
+    yield Metric(name="depth", value=Number(parts.DEPTHS.index(facts.depth)))
     for place, problems in places.items():
         only_index = all(one.kind == "index" for one in problems)
         yield Finding(

@@ -9,30 +9,49 @@ Which page is which (mdbtools "Pages", "Data Pages"; jackcess PageTypes; verifie
 the kind, 2 a definition, 5 a page of a usage map, 1 a page of rows, whose owner's definition page is the
 number at byte 4: 2 for MSysObjects; 0 or the page itself where the rows are usage maps, which have 69 to 133
 bytes and are looked at one by one.
+
+The pages are turned into what is known of the file while they arrive, and are never stored: what is stored
+of this section, and read here, is a summary of what came.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checkup.api import JSON, Parameter, PowerShell
+from checkup.api import (
+    JSON,
+    SUPPORTABILITY,
+    Bytes,
+    Context,
+    Finding,
+    Impact,
+    NoLevels,
+    NotApplicable,
+    NotChecked,
+    Parameter,
+    Passed,
+    PowerShell,
+    Probe,
+    Result,
+    Section,
+    Text,
+    When,
+)
 from checkup.jet.encryption import header_mask
 from checkup.jet.lock_file import MOST_BYTES as MOST_LOCK_BYTES
-from checkup.jet.source import Range, SourceError, SourceErrorKind, Stat
-from probes.windows.rows import Row, instant, number, rows, text
+from probes.windows.rows import Row, number, rows, text
 
 # The answer of a section has at most 8 MB; base64 in JSON in base64 makes 16 bytes of 9.
 MOST_PAGE_BYTES = 4_200_000
 MOST_FILES = 8
-MOST_SECONDS = 240  # of reading, for all files; a disk reads the largest file in less than a minute
+MOST_SECONDS = 90  # of reading, for all files; a disk reads the largest file in less than a minute
 
 PARAMETERS = {
     "access_files": Parameter(
-        "texts", (), "Access files on this machine's own disks, like D:\\Data\\be.accdb"
+        "texts", (), "filled from `access:` of the site file: paths on this machine's own disks"
     )
 }
 PRIVACY = (
@@ -311,6 +330,28 @@ function TakePages($stream, $file) {
   }
 }
 
+# How many of the pages that were taken are others by now. A page that somebody is writing can be half of one
+# and half of the other: what is wrong with a file counts only where its pages are the same twice.
+function ChangedPages($stream, $file) {
+  $size = $file['page_bytes']
+  $numbers = $file['numbers']
+  $pages = $file['pages']
+  $changed = 0
+  for ($i = 0; $i -lt $numbers.Count; $i++) {
+    [void]$stream.Seek($numbers[$i] * $size, 'Begin')
+    $got = Fill $stream $buffer $size
+    if ($numbers[$i] -eq 0) {
+      HidePassword $buffer $size
+    } elseif ($buffer[0] -eq 1 -and [System.BitConverter]::ToUInt32($buffer, 4) -eq 2) {
+      HideConnections $buffer 0 $size
+    }
+    if ($got -lt $size -or (PageText $buffer 0 $size) -cne $pages[$i]) {
+      $changed = $changed + 1
+    }
+  }
+  return $changed
+}
+
 $found = New-Object System.Collections.ArrayList
 foreach ($path in @($P.access_files)) {
   if ($found.Count -ge @MOST_FILES@) {
@@ -325,6 +366,7 @@ foreach ($path in @($P.access_files)) {
   $file['left_out'] = 0
   $file['doubtful'] = 0
   $file['stopped'] = $false
+  $file['changed'] = $null
   [void]$found.Add($file)
   if ($path -notmatch '^[A-Za-z]:[\\][^\[\]*?]*$') {
     $file['state'] = 'elsewhere'
@@ -345,6 +387,13 @@ foreach ($path in @($P.access_files)) {
       $file['size'] = $stream.Length
       $file['modified'] = [System.IO.File]::GetLastWriteTimeUtc($path)
       TakePages $stream $file
+      $file['lock'] = LockFile $path
+      if ($file['state'] -eq 'read' -and -not $file['stopped']) {
+        if ($null -ne $file['lock']) {
+          Start-Sleep -Seconds 2
+        }
+        $file['changed'] = ChangedPages $stream $file
+      }
       $file['size_after'] = $stream.Length
       $file['modified_after'] = [System.IO.File]::GetLastWriteTimeUtc($path)
     } finally {
@@ -359,8 +408,8 @@ foreach ($path in @($P.access_files)) {
         $file['state'] = 'denied'
       }
     }
+    $file['lock'] = LockFile $path
   }
-  $file['lock'] = LockFile $path
   if ($file['left_out'] -gt 0 -or $file['stopped']) {
     Partial 'not all pages of a file came: too many, no time left, or the disk failed'
   }
@@ -394,174 +443,51 @@ _VALUES = {
 
 COLLECTOR = PowerShell(
     re.sub(r"@([A-Z_]+)@", lambda found: str(_VALUES[found[1]]), _SCRIPT),
-    timeout_s=MOST_SECONDS + 60,
+    timeout_s=MOST_SECONDS + 30,  # and two seconds beside each lock file
     rights="user",
     cost="large",
 )
 
 
-# --- what came ----------------------------------------------------------------------------------
-
-_NOT_THERE: Mapping[str, tuple[SourceErrorKind, str]] = {
-    "missing": ("gone", "there is no such file"),
-    "elsewhere": ("gone", "this is no path on a disk of the machine itself"),
-    "denied": ("denied", "the account may not read it"),
-    "unreadable": ("broken", "it could not be read: somebody may have it open for himself alone"),
-}
-_STATES = frozenset({*_NOT_THERE, "read", "encrypted", "not-access"})
+# --- what is kept: how much came, and what did not -----------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServedLock:
-    """The lock file beside a data file; `state` is read, denied or unreadable."""
+@dataclass(frozen=True, slots=True)
+class HandedFile:
+    """`state`: read, encrypted (its first page only), not-access, missing, elsewhere, denied, unreadable.
 
-    name: str
-    state: str
-    stat: Stat | None
-    content: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServedFile:
-    """What the machine answered about one file.
-
-    `state`: read; encrypted (the first page only); not-access (no page: it does not begin like an Access
-    file); missing, elsewhere, denied, unreadable. `left_out` pages of structure exceeded the answer's size,
-    `doubtful` ones could have been usage maps and were not; with `stopped`, time ran out or reading failed,
-    and nothing is known of what follows the first `scanned` pages. `in_motion`: size or time changed
-    meanwhile.
+    `left_out` pages were too many for the answer; `stopped`: time ran out, or the disk failed.
     """
 
     path: str
     state: str
-    stat: Stat
-    page_bytes: int
-    scanned: int
+    size_bytes: int
+    handed_bytes: int
     left_out: int
-    doubtful: int
     stopped: bool
-    in_motion: bool
-    lock: ServedLock | None
-    pages: Mapping[int, bytes]
-
-    def source(self) -> PagesSource:
-        """The file as far as its pages came. Raises SourceError where none could."""
-        if self.state in _NOT_THERE:
-            kind, why = _NOT_THERE[self.state]
-            raise SourceError(kind, f"{self.path}: {why}")
-        return PagesSource(self)
 
 
-class PagesSource:
-    """See `jet.source.Source`; what did not come raises SourceError of kind "budget"."""
-
-    def __init__(self, served: ServedFile) -> None:
-        self._served = served
-
-    @property
-    def name(self) -> str:
-        return self._served.path
-
-    def stat(self) -> Stat:
-        return self._served.stat
-
-    def read(self, ranges: Sequence[Range]) -> list[bytes]:
-        return [self._piece(offset, length) for offset, length in ranges]
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-    def _piece(self, offset: int, length: int) -> bytes:
-        size = self._served.page_bytes
-        if not size:
-            if self._served.stat.size_bytes:
-                raise SourceError(
-                    "budget", f"{self.name} begins like no Access file and stays on the machine"
-                )
-            return b""
-        whole = self._served.stat.size_bytes // size * size  # what follows the last whole page is no page
-        end = min(offset + length, whole)
-        taken = bytearray()
-        for place in range(offset // size, -(-end // size)):
-            page = self._served.pages.get(place)
-            if page is None:
-                # The first look at a file asks for more than its first page, and takes what there is.
-                if offset == 0 and place:
-                    break
-                raise SourceError("budget", f"{self.name}: page {place} stays on the machine")
-            taken += page
-        skipped = offset % size
-        return bytes(taken[skipped : skipped + max(0, end - offset)])
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    files: tuple[HandedFile, ...]
 
 
-def served_files(raw: JSON) -> tuple[ServedFile, ...]:
-    """What COLLECTOR's output says, by file. Raises ValueError or KeyError on what it cannot be."""
-    return tuple(_served(row) for row in rows(raw, "files")[:MOST_FILES])
+def parse(raw: JSON, source: str, version: int) -> HandedOut:
+    return HandedOut(tuple(_file(row) for row in rows(raw, "files")))
 
 
-def _served(row: Row) -> ServedFile:
+def _file(row: Row) -> HandedFile:
     state = text(row["state"])
-    if state not in _STATES:
+    if state not in ("read", "encrypted", "not-access", *_NOT_READ):
         raise ValueError("a state that is none")
-    size, page_bytes = _whole(row, "size"), _whole(row, "page_bytes")
-    if page_bytes not in ((0,) if state not in ("read", "encrypted") else (2048, 4096)):
-        raise ValueError("pages of a size that no version has")
-    modified = _instant(row["modified"])
-    pages = _pages(row, page_bytes, size)
-    lock = row["lock"]
-    return ServedFile(
+    return HandedFile(
         path=text(row["path"]),
         state=state,
-        stat=Stat(size_bytes=size, modified=modified),
-        page_bytes=page_bytes,
-        scanned=_whole(row, "scanned"),
+        size_bytes=_whole(row, "size"),
+        handed_bytes=_whole(row, "bytes"),
         left_out=_whole(row, "left_out"),
-        doubtful=_whole(row, "doubtful"),
         stopped=row["stopped"] is True,
-        in_motion="size_after" in row
-        and (_whole(row, "size_after"), _instant(row["modified_after"])) != (size, modified),
-        lock=None if lock is None else _lock(lock),
-        pages=pages,
     )
-
-
-def _pages(row: Row, page_bytes: int, size: int) -> Mapping[int, bytes]:
-    numbers, contents = row["numbers"], row["pages"]
-    if not isinstance(numbers, list) or not isinstance(contents, list) or len(numbers) != len(contents):
-        raise ValueError("not a number for each page")
-    pages: dict[int, bytes] = {}
-    for place, content in zip(numbers, contents, strict=True):
-        at = number(place)
-        if at is None or not 0 <= at < size // max(1, page_bytes) or at in pages:
-            raise ValueError("a page that the file does not have, or twice")
-        pages[at] = _decoded(content, page_bytes).ljust(page_bytes, b"\0")
-    if (0 in pages) != bool(page_bytes):
-        raise ValueError("pages without the first one")
-    return pages
-
-
-def _lock(lock: JSON) -> ServedLock:
-    if not isinstance(lock, dict):
-        raise ValueError("not a lock file")
-    state = text(lock["state"])
-    stat = None
-    if state == "read":
-        stat = Stat(size_bytes=_whole(lock, "size"), modified=_instant(lock["modified"]))
-    content = _decoded(lock["data"], MOST_LOCK_BYTES)
-    return ServedLock(name=text(lock["name"]), state=state, stat=stat, content=content)
-
-
-def _decoded(value: JSON, most: int) -> bytes:
-    """(Not by `rows.text`, which takes no text as long as a page.)"""
-    if not isinstance(value, str):
-        raise ValueError("not base64")
-    try:
-        decoded = base64.b64decode(value.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise ValueError("not base64") from None
-    if len(decoded) > most:
-        raise ValueError("longer than it can be")
-    return decoded
 
 
 def _whole(row: Row, name: str) -> int:
@@ -571,6 +497,56 @@ def _whole(row: Row, name: str) -> int:
     return found
 
 
-def _instant(value: JSON) -> float | None:
-    found = instant(value)
-    return None if found is None else found.timestamp()
+pages = Section(
+    name="access-pages",
+    facts=HandedOut,
+    collect={"windows": COLLECTOR},
+    parse=parse,
+    parameters=PARAMETERS,
+    privacy=PRIVACY,
+)
+
+
+_NOT_READ = {
+    "missing": "there is no such file",
+    "elsewhere": "it is on no disk of this machine",
+    "denied": "the account may not read it",
+    "unreadable": "it could not be read; somebody may have it open for himself alone",
+}
+
+
+def check(facts: HandedOut, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+    if not facts.files:
+        yield NotApplicable(reason="no Access file is declared on this machine's disks")
+    for file in facts.files:
+        if file.state in _NOT_READ:
+            yield Finding(
+                impact=Impact.LIMITED,
+                function=SUPPORTABILITY,
+                when=When.BEFORE_NEXT_VISIT,
+                message="not-read",
+                item=file.path,
+                evidence={"why": Text(_NOT_READ[file.state])},
+            )
+        elif file.left_out or file.stopped:
+            why = "reading took too long, or the disk failed" if file.stopped else "it has too many of them"
+            yield NotChecked(item=file.path, reason=f"not all pages of structure came: {why}")
+        elif file.state == "not-access":
+            yield NotApplicable(item=file.path, reason="it does not begin like an Access file")
+        else:
+            yield Passed(
+                item=file.path, evidence={"size": Bytes(file.size_bytes), "handed": Bytes(file.handed_bytes)}
+            )
+
+
+probe = Probe(
+    id="access.pages-handed-out",
+    title="The machine hands out what its Access files are judged by",
+    check=check,
+    levels=NoLevels(),
+    messages={"not-read": "{item} could not be read on the machine that owns its disk: {why}."},
+    why="Where no other way leads to a data file, all that is known of it comes from these pages.",
+    remedy="Correct the path in the site file, or let the account of the check-up read file and folder.",
+    verify="The next check-up reads the file.",
+    rights="read access to the data file and its folder",
+)

@@ -307,6 +307,7 @@ linked_tables = Probe(
 # --- front end and back end -------------------------------------------------------------------
 
 FRONT_END = ("form", "report", "macro", "module")
+PLURALS = {"query": "queries"}
 
 
 def check_front_end(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
@@ -315,18 +316,27 @@ def check_front_end(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator
         return
     counts = {kind: sum(1 for one, _ in facts.objects if one == kind) for kind in FRONT_END}
     total = sum(counts.values())
+    named = _names(facts)
     if not total:
-        yield Passed()
+        yield Passed(evidence=named)
         return
     kinds = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
     yield Finding(
         impact=Impact.LIMITED,
         when=When.LATER,
         message="mixed",
-        evidence={"objects": Number(total), "kinds": Text(kinds)},
+        evidence={"objects": Number(total), "kinds": Text(kinds), **named},
         value=Number(total),
         worse=Worse.HIGHER,
     )
+
+
+def _names(facts: Contents) -> dict[str, Value]:
+    """What of each kind the file holds beside its tables, by name."""
+    names: dict[str, list[str]] = {}
+    for kind, name in facts.objects:
+        names.setdefault(PLURALS.get(kind, f"{kind}s"), []).append(name)
+    return {kinds: Text(parts.named(some)) for kinds, some in names.items()}
 
 
 front_end = Probe(

@@ -12,6 +12,7 @@ from checkup.api import (
     Context,
     Finding,
     Impact,
+    Metric,
     NotApplicable,
     NotChecked,
     Number,
@@ -90,10 +91,17 @@ class LargeLevels:
     too_large: float = 0.75
 
 
+MOST_MEASURED = 12  # tables whose size and rows are remembered, and printed: the largest
+
+
 def check_large(facts: Placement, levels: LargeLevels, ctx: Context) -> Iterator[Result]:
     if not facts.tables:
         yield _nothing(facts)
         return
+    yield Metric(name="tables", value=Number(len(facts.tables)))
+    for table in sorted(facts.tables, key=lambda one: (-one.pages, one.name))[:MOST_MEASURED]:
+        yield Metric(name="table_bytes", item=table.name, value=Bytes(table.pages * facts.page_size))
+        yield Metric(name="rows", item=table.name, value=Number(table.rows))
     shares = [one.pages * facts.page_size / facts.limit_bytes for one in facts.tables]
     for table, share in zip(facts.tables, shares, strict=True):
         if share >= levels.large:

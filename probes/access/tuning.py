@@ -114,10 +114,15 @@ def _redundant(table: Table) -> Iterator[tuple[Index, str]]:
             # Indexes that share one tree cost nothing; of two equal ones the first counts as redundant.
             if other.data == index.data or other.name in dropped:
                 continue
-            if other.columns[: len(index.columns)] == index.columns:
+            if _keys(other)[: len(index.columns)] == _keys(index):
                 dropped.add(index.name)
                 yield index, other.name
                 break
+
+
+def _keys(index: Index) -> tuple[tuple[str, bool], ...]:
+    """Its columns, each with whether it goes downwards: the other way round it finds other rows first."""
+    return tuple((column, column in index.descending) for column in index.columns)
 
 
 redundant_indexes = Probe(

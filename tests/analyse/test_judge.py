@@ -157,6 +157,17 @@ def test_partial_facts_keep_findings_and_never_pass():
     assert only(section(raw="1", quality=Quality.PARTIAL)).outcome is Outcome.NOT_CHECKED
 
 
+def without(facts: Load, levels: Levels, ctx: Context) -> Iterator[Result]:
+    yield NotApplicable(reason="there is none")
+
+
+def test_what_was_not_seen_in_partial_facts_may_be_there():
+    whole = only(section(), the_probe=probe(without))
+    part = only(section(quality=Quality.PARTIAL, reason="one list is missing"), the_probe=probe(without))
+    assert whole.outcome is Outcome.NOT_APPLICABLE
+    assert (part.outcome, part.reason) == (Outcome.NOT_CHECKED, "there is none; one list is missing")
+
+
 def test_a_missing_section_is_not_checked():
     assert only().outcome is Outcome.NOT_CHECKED
 

@@ -53,13 +53,14 @@ _COLUMNS = (
 _POINTER, _TARGET, _DELETED = 0x4000, 0x8000, 0xC000
 
 
-def sound_file(layout: Format = JET4) -> MadeFile:
-    """Its tables: MSysObjects (2) and Patients (5), of 15 live rows."""
+def sound_file(layout: Format = JET4, more: Sequence[dict[str, RowValue]] = ()) -> MadeFile:
+    """Its tables: MSysObjects (2) and Patients (5), of 15 live rows; `more` are further objects."""
     made = MadeFile(layout)
     objects: list[dict[str, RowValue]] = [
         {"Id": 2, "ParentId": 0x0F000001, "Name": "MSysObjects", "Type": 1, "Flags": -0x80000000},
         {"Id": TABLE, "ParentId": 0x0F000001, "Name": "Patients", "Type": 1, "Flags": 0},
         {"Id": 0x0F000001, "ParentId": 0x0F000000, "Name": "Tables", "Type": 3, "Flags": 0},
+        *more,
     ]
     places = [((CATALOGUE_ROWS, at), int(str(one["Id"]))) for at, one in enumerate(objects)]
     data_pages, keys, wards = _table(layout)

@@ -81,6 +81,7 @@ class Disk:
     network: frozenset[str] = frozenset()  # drives
     broken_at: float = math.inf
     refused: OSError | None = None
+    sleeping: Callable[[], None] = lambda: None  # what others do while a fragment waits
     opened: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
 
     def at(self, path: str) -> Path | None:
@@ -112,6 +113,11 @@ class FileStream:
             raise OSError("CRC")
         into[at : at + len(data)] = data
         return len(data)
+
+    def Seek(self, offset: int, origin: str) -> int:
+        assert origin == "Begin"
+        assert offset >= 0
+        return self._file.seek(offset)
 
     def Close(self) -> None:
         self._file.close()
@@ -432,6 +438,10 @@ class _Machine:
         given = [one for one in elements.children if one.kind != "comment"] if elements else []
         if name == "new-object":
             return self._made(given, scope)
+        if name == "start-sleep":
+            assert given[0].text == "-Seconds"
+            self._disk.sleeping()
+            return None
         values = [self.value(one, scope) for one in given]
         if name == "partial":
             self.partial.append(*values)
@@ -525,6 +535,7 @@ _OPERATORS: Mapping[str, Callable[[Value, Value], Value]] = {
     "-ge": lambda left, right: left >= right,
     "-and": lambda left, right: bool(right),
     "-or": lambda left, right: bool(right),
+    "-cne": lambda left, right: left != right,
     "-ccontains": lambda left, right: right in left,
     "-clike": lambda left, right: fnmatch.fnmatchcase(left, right),
     "-match": lambda left, right: re.search(right, left, re.IGNORECASE) is not None,

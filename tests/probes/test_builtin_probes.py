@@ -17,6 +17,7 @@ from checkup.testing.package import contents
 from checkup.testing.powershell_lint import prologue_problems
 from checkup.testing.running import run_sample
 from checkup.testing.samples import sample_paths
+from checkup.testing.sql_contract import sql_problems, sql_sample_problems
 from checkup.testing.stamp import section_problems, stamp
 from checkup.testing.windows_contract import (
     windows_problems,
@@ -51,6 +52,11 @@ def test_parser_survives_hostile_data(section: Section[Any]) -> None:
 @pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
 def test_windows_collectors_are_documented_and_recorded(section: Section[Any]) -> None:
     assert windows_problems(section) + windows_sample_problems(section, SAMPLES) == []
+
+
+@pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)
+def test_statements_are_documented_and_recorded(section: Section[Any]) -> None:
+    assert sql_problems(section) + sql_sample_problems(section, SAMPLES) == []
 
 
 @pytest.mark.parametrize("section", CONTENTS.sections, ids=lambda section: section.name)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from checkup.api import JSON
+from checkup.collect.served_pages import ServedFile, served_files
 from checkup.jet.catalogue import read_catalogue, read_table_counts
 from checkup.jet.formats import JET3, JET4, Format
 from checkup.jet.header import NotAccessError, read_header
@@ -22,7 +23,7 @@ from checkup.jet.local import LocalSource
 from checkup.jet.opening import open_file
 from checkup.jet.source import Source, SourceError
 from checkup.testing.powershell_lint import problems
-from probes.access.server_pages import COLLECTOR, MOST_PAGE_BYTES, PARAMETERS, ServedFile, served_files
+from probes.access.server_pages import COLLECTOR, MOST_PAGE_BYTES, PARAMETERS
 from tests.jet.corpora import corpus_file, corpus_params
 from tests.jet.made import clinic_file, data_page, header, inline_value
 from tests.probes.powershell_subset import Disk, run
@@ -83,6 +84,7 @@ def test_the_same_is_found_as_in_the_whole_file(path: Path) -> None:
     assert one.stat.modified == pytest.approx(stat.modified, abs=0.002)
     assert outcome(one.source()) == outcome(LocalSource(path))
     assert (one.left_out, one.stopped, one.in_motion) == (0, False, False)
+    assert one.changed == (0 if one.state == "read" else None)
 
 
 @pytest.mark.parametrize("layout", [JET3, JET4], ids=lambda layout: layout.name)
@@ -344,6 +346,23 @@ def test_a_disk_that_fails_in_the_middle(tmp_path: Path) -> None:
     output, partial = run(COLLECTOR.script, {"access_files": [AT]}, Disk({AT: path}, broken_at=100))
     (one,) = served_files(output)
     assert (one.state, one.pages) == ("unreadable", {})
+
+
+@pytest.mark.parametrize(("place", "changed"), [(5, 1), (6, 0)])
+def test_pages_of_structure_are_looked_at_twice(tmp_path: Path, place: int, changed: int) -> None:
+    made = clinic_file()
+    made.pages[6] = data_page(JET4, 5, [ROW])
+    path = written(tmp_path / "made", made.data())
+    lock = written(tmp_path / "lock", b"WS-3")
+
+    def somebody_writes() -> None:
+        with path.open("r+b") as file:
+            file.seek(place * 4096 + 100)
+            file.write(b"\xff\xff")
+
+    disk = Disk({AT: path, "D:\\Data\\clinic_be.laccdb": lock}, sleeping=somebody_writes)
+    (one,) = served_files(run(COLLECTOR.script, {"access_files": [AT]}, disk)[0])
+    assert (5 in one.pages, 6 in one.pages, one.changed) == (True, False, changed)
 
 
 def test_everybody_else_may_go_on(tmp_path: Path) -> None:

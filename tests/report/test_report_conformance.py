@@ -3,12 +3,15 @@
 import importlib.util
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import access_samples
 import pytest
 import samples
 
 from checkup.report.html import render_html
+from checkup.report.input import ReportInput
 from checkup.report.pdf import render_pdf
 from checkup.report.view import build_view
 
@@ -45,12 +48,21 @@ def classpath(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["demo", "empty", "hostile", pytest.param("many_findings", marks=pytest.mark.slow)],
+    "made",
+    [
+        samples.demo,
+        samples.empty,
+        samples.hostile,
+        access_samples.several_files,
+        pytest.param(samples.many_findings, marks=pytest.mark.slow),
+    ],
+    ids=lambda made: made.__name__,
 )
-def test_the_report_conforms_to_both_standards(name: str, classpath: str, tmp_path: Path) -> None:
-    file = tmp_path / f"{name}.pdf"
-    html = render_html(build_view(getattr(samples, name)()))
+def test_the_report_conforms_to_both_standards(
+    made: Callable[[], ReportInput], classpath: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.pdf"
+    html = render_html(build_view(made()))
     file.write_bytes(render_pdf(html, created=samples.CLOCK, attachment=b"{}"))
     done = subprocess.run(
         ["java", "-cp", classpath, "VeraCheck", str(file)], capture_output=True, text=True, check=False

@@ -15,12 +15,16 @@ RISKY = re.compile(r'\b(?:style|href|src|class|id|on\w+)="([^"]*\{[\{%][^"]*)"')
 # Our own anchors and styles.
 ALLOWED = {
     "#{{ card.anchor }}",
+    "#{{ file.anchor }}",
     "#{{ change.anchor }}",
     "#{{ reference.anchor }}",
     "#{{ key | replace('_', '-') }}",
     "{{ card.anchor }}",
+    "{{ file.anchor }}",
+    "{{ file.sound_style }}",
     "{{ system.anchor }}",
     "{{ row.style }}",
+    "figure {{ figure.style }}",
     "priority {{ row.style }}",
     "figure {{ row.style if row.findings else 'none' }}",
     "card{{ ' long' if card.places | length > 5 }}",

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import access_samples
 import pikepdf
 import pytest
 import samples
@@ -24,13 +25,21 @@ ATTACHMENT = b'{"findings": []}'
 OWN_FONTS = ("Body", "Code", "Wide", "Inter", "Source-Code-Pro", "SourceCodePro", "DejaVu-Sans", "DejaVuSans")
 
 
+SAMPLES = {
+    "demo": samples.demo,
+    "empty": samples.empty,
+    "hostile": samples.hostile,
+    "access": access_samples.several_files,
+}
+
+
 @cache
 def rendered(name: str) -> bytes:
-    html = render_html(build_view(getattr(samples, name)()))
+    html = render_html(build_view(SAMPLES[name]()))
     return render_pdf(html, created=samples.CLOCK, attachment=ATTACHMENT)
 
 
-@pytest.fixture(params=["demo", "empty", "hostile"])
+@pytest.fixture(params=SAMPLES)
 def document(request: pytest.FixtureRequest) -> pikepdf.Pdf:
     return pikepdf.open(BytesIO(rendered(request.param)))
 

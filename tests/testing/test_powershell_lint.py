@@ -405,7 +405,7 @@ CALLS = [
     "'x' > y",
     "$_.Delete()",
 ]
-HARMLESS = re.compile(r"#[^\n]*|'(?:[^'\n]|'')*'")  # comments and texts in which nothing runs
+HARMLESS = re.compile(r"#[^\n]*\n|'(?:[^'\n]|'')*'")  # comments and texts in which nothing runs
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)

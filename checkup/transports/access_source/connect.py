@@ -58,7 +58,21 @@ class ServerPagesPlace(ConnectModel):
     transport: Literal["server-pages"]
 
 
-Place = Annotated[SmbPlace | SftpPlace | ServerPagesPlace, Field(discriminator="transport")]
+class OdbcPlace(ConnectModel):
+    """The file is read on this machine, and its tables are counted once more by an ODBC driver.
+
+    `path`: as this machine names the file; without it, the file's own. `driver`: MDBTools, on Windows
+    Microsoft's for Access, unless another is named. Every driver but MDBTools leaves a lock file beside the
+    file while it has it open, so it is used on a copy (`backup_of:`), or with `allow_lock_file: true`.
+    """
+
+    transport: Literal["odbc"]
+    path: str = Field(default="", max_length=1000)
+    driver: str | None = Field(default=None, pattern=r"^[^{};=]{1,120}$")
+    allow_lock_file: bool = False
+
+
+Place = Annotated[SmbPlace | SftpPlace | ServerPagesPlace | OdbcPlace, Field(discriminator="transport")]
 
 
 class AccessFile(ConnectModel):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from checkup.jet.folder_rights import FolderRights
 from checkup.jet.source import Source, Stat
 from checkup.transports.session import ConnectionFacts
 
@@ -43,6 +44,13 @@ class Files(Protocol):
 
     def lock_file(self, path: str) -> LockFileBytes | None:
         """The lock file beside the file at `path`; None where there is none. Raises SourceError."""
+        ...
+
+    def folder_rights(self, path: str) -> FolderRights | None:
+        """Rights at the file and in its folder, without trying any; None where nothing tells them.
+
+        Raises nothing: a file is worth reading without them.
+        """
         ...
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from checkup.jet.folder_rights import FolderRights, local_folder_rights
 from checkup.jet.local import LocalSource
 from checkup.jet.lock_file import MOST_BYTES as MOST_LOCK_BYTES
 from checkup.jet.source import Source, SourceError
@@ -35,6 +36,9 @@ class LocalFiles:
             finally:
                 source.close()
         return None
+
+    def folder_rights(self, path: str) -> FolderRights | None:
+        return local_folder_rights(Path(path))
 
     def close(self) -> None:
         """There is no connection."""

@@ -26,6 +26,7 @@ READ_BYTES = 32 * 1024  # what every server must be able to answer at once (sect
 LARGEST_PACKET = 256 * 1024  # OpenSSH's
 CHUNK = 1024**2
 CLOSING_S = 5.0
+ANYONE_WRITES = 0o222
 
 # Other work may go on over the same connection; what it was allowed must not be taken from it.
 ALLOWANCE = OUTPUT_LIMIT * 2
@@ -275,4 +276,5 @@ def _attributes(body: bytes) -> Attributes:
     if flags & _HAS_TIMES:
         next(fields)
         modified = float(next(fields))
-    return Attributes(Stat(size_bytes=size, modified=modified), mode)
+    read_only = None if mode is None else not mode & ANYONE_WRITES
+    return Attributes(Stat(size_bytes=size, modified=modified, read_only=read_only), mode)

@@ -11,10 +11,15 @@ from pathlib import PurePosixPath
 from paramiko import ChannelException, SSHException
 
 from checkup.api import ErrorClass
+from checkup.jet.folder_rights import FolderRights, rights_by_mode
 from checkup.jet.lock_file import MOST_BYTES as MOST_LOCK_BYTES
 from checkup.jet.source import Range, SourceError, SourceErrorKind, Stat
 from checkup.transports.access_source import sftp
-from checkup.transports.access_source.files import ROUND_S, LockFileBytes, lock_paths
+from checkup.transports.access_source.files import (
+    ROUND_S,
+    LockFileBytes,
+    lock_paths,
+)
 from checkup.transports.access_source.sftp import Answer, Attributes, Code, Data, Handle, Sftp, Status
 from checkup.transports.session import ConnectionFacts, Deadlines, TransportError
 from checkup.transports.ssh_link import Link
@@ -122,6 +127,20 @@ class SftpFiles:
                 if isinstance(attributes, Status) and attributes.code != Code.NO_SUCH_FILE:
                     raise _failure(attributes, PurePosixPath(place).name)
         return None
+
+    def folder_rights(self, path: str) -> FolderRights | None:
+        """By mode; those that an SSH server on Windows gives are made up."""
+        place = remote_path(path)
+        if re.match(r"/[A-Za-z]:/", place):
+            return None
+        folder = str(PurePosixPath(place).parent)
+        try:
+            with self._turn:
+                found = self._session.ask([sftp.status_of(place), sftp.status_of(folder)])
+        except SourceError:
+            return None
+        known = [one.mode for one in found if isinstance(one, Attributes) and one.mode is not None]
+        return rights_by_mode(*known) if len(known) == len(found) else None
 
     def close(self) -> None:
         self._session.close()

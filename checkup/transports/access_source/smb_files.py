@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from smbprotocol.connection import Request
-from smbprotocol.exceptions import SMBResponseException
+from smbprotocol.create_contexts import (
+    SMB2CreateQueryMaximalAccessRequest,
+    SMB2CreateQueryMaximalAccessResponse,
+)
+from smbprotocol.exceptions import SMBException, SMBResponseException
 from smbprotocol.file_info import FileInformationClass, InfoType
 from smbprotocol.open import (
     CreateDisposition,
@@ -27,6 +31,7 @@ from smbprotocol.open import (
     RequestedOplockLevel,
     ShareAccess,
     SMB2CloseRequest,
+    SMB2CreateResponse,
     SMB2QueryInfoRequest,
     SMB2QueryInfoResponse,
     SMB2ReadRequest,
@@ -34,6 +39,7 @@ from smbprotocol.open import (
 )
 from smbprotocol.tree import TreeConnect
 
+from checkup.jet.folder_rights import FolderRights
 from checkup.jet.lock_file import MOST_BYTES as MOST_LOCK_BYTES
 from checkup.jet.source import Range, SourceError, Stat
 from checkup.transports.access_source.files import (
@@ -64,7 +70,11 @@ CLOSE_S = 5.0
 # [MS-FSCC], 2.4.2: FileAllInformation begins with the times (2.4.7) and goes on with the sizes (2.4.41);
 # its end is the file's name.
 _ALL_INFORMATION_BYTES = 4096
-_WRITTEN, _SIZE, _LINKS, _DELETED, _KNOWN = 16, 48, 56, 60, 64
+_CREATED, _WRITTEN, _ATTRIBUTES, _SIZE, _LINKS, _DELETED, _KNOWN = 0, 16, 32, 48, 56, 60, 64
+_READ_ONLY = 0x1  # [MS-FSCC], 2.6
+# [MS-SMB2], 2.2.13.1: of a file, and of a folder
+_READ_ATTRIBUTES, _WRITE_DATA, _DELETE = 0x80, 0x2, 0x10000
+_ADD_FILE, _DELETE_CHILD = 0x2, 0x40
 _TICKS_A_S = 10_000_000
 _FROM_1601_TO_1970_S = 11_644_473_600
 
@@ -107,6 +117,60 @@ class SmbFiles:
                 found = self._read_lock(tree, place)
                 if found is not None:
                     return found
+        return None
+
+    def folder_rights(self, path: str) -> FolderRights | None:
+        """What the server says the account may do at most: asked for with the file and its folder opened for
+        their attributes alone, and closed in the same round."""
+        try:
+            share, below = _parts(path)
+            with self._turn:
+                tree = self._link.share(share, self._round_s)
+                file = self._most_access(tree, below, CreateOptions.FILE_NON_DIRECTORY_FILE)
+                folder = self._most_access(tree, below.rpartition("\\")[0], CreateOptions.FILE_DIRECTORY_FILE)
+        except (SourceError, ValueError, SMBException):
+            return None
+        if file is None or folder is None:
+            return None
+        return FolderRights(
+            basis="login",
+            write=bool(file & _WRITE_DATA),
+            create=bool(folder & _ADD_FILE),
+            # A file made there inherits what the data file has: the right to delete it is with either.
+            delete=bool(file & _DELETE or folder & _DELETE_CHILD),
+        )
+
+    def _most_access(self, tree: TreeConnect, place: str, options: int) -> int | None:
+        """The mask; None where the server does not tell it."""
+        handle = Open(tree, place)
+        message, _ = cast(
+            "tuple[Any, object]",
+            handle.create(
+                ImpersonationLevel.Impersonation,
+                _READ_ATTRIBUTES,
+                0,
+                _EVERYBODY_ELSE_MAY,
+                CreateDisposition.FILE_OPEN,
+                options,
+                create_contexts=[SMB2CreateQueryMaximalAccessRequest()],
+                oplock_level=RequestedOplockLevel.SMB2_OPLOCK_LEVEL_NONE,
+                send=False,
+            ),
+        )
+        with self._link.bounded(self._round_s, place):
+            opened, closed = self._link.send([message, _close(handle)], tree, related=True)
+            status, answer = _answer(self._link, opened)
+            _answer(self._link, closed)
+        if status:
+            return None
+        response = SMB2CreateResponse()
+        response.unpack(answer["data"].get_value())
+        for context in response["buffer"].get_value():
+            told = context.get_context_data()
+            # [MS-SMB2], 2.2.14.2.5: a status, then the mask.
+            told_it = isinstance(told, SMB2CreateQueryMaximalAccessResponse)
+            if told_it and not told["query_status"].get_value():
+                return int(told["maximal_access"].get_value())
         return None
 
     def close(self) -> None:
@@ -329,12 +393,22 @@ def _information(status: int, answer: Any, name: str) -> _Information:
     data = bytes(response["buffer"].get_value())
     if len(data) < _KNOWN:
         raise SourceError("broken", f"{name}: the server sent less than was asked for")
-    (ticks,) = struct.unpack_from("<Q", data, _WRITTEN)
+    (attributes,) = struct.unpack_from("<I", data, _ATTRIBUTES)
     (size,) = struct.unpack_from("<Q", data, _SIZE)
     (names,) = struct.unpack_from("<I", data, _LINKS)
-    # 0 where a file system keeps no time.
-    modified = ticks / _TICKS_A_S - _FROM_1601_TO_1970_S if ticks else None
-    return _Information(Stat(size_bytes=size, modified=modified), bool(data[_DELETED]), names)
+    stat = Stat(
+        size_bytes=size,
+        modified=_time(data, _WRITTEN),
+        created=_time(data, _CREATED),
+        read_only=bool(attributes & _READ_ONLY),
+    )
+    return _Information(stat, bool(data[_DELETED]), names)
+
+
+def _time(data: bytes, at: int) -> float | None:
+    """0 where a file system keeps no such time."""
+    (ticks,) = struct.unpack_from("<Q", data, at)
+    return ticks / _TICKS_A_S - _FROM_1601_TO_1970_S if ticks else None
 
 
 def _parts(path: str) -> tuple[str, str]:

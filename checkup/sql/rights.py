@@ -1,0 +1,406 @@
+"""Rights by the engine's own words: how they are asked for before anything is sent, and what grants them.
+
+A probe may ask for the rights named here and no other: none of them opens a table of the site's own
+databases. Sources: "Permissions (Database Engine)" and "GRANT server permissions" (SQL Server), chapter
+"Predefined roles" (PostgreSQL), "GRANT" with the list of privileges by version (MariaDB, MySQL).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from checkup.api import Sql
+from checkup.sql.engine import EngineName, Instance, literal
+
+# The login that the access request proposes.
+LOGIN: Final = "checkup_ro"
+
+_SQL_2014 = (12,)
+_SQL_2022 = (16,)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What gives a right and what takes it back; each without its end. `database` is where both are run,
+    "" for anywhere. A right that is not to be asked for has a `refusal` instead."""
+
+    give: str = ""
+    take: str = ""
+    database: str = ""
+    refusal: str = ""
+
+
+class UnknownRight(ValueError):
+    """A word that is no right of this engine, or one that the check-up never asks for."""
+
+
+# --- SQL Server ---------------------------------------------------------------------------------
+
+# The word, and the permissions of the server of which any one is enough. A newer, narrower one is asked for
+# where there is one.
+_SERVER_PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
+    "VIEW SERVER STATE": ("VIEW SERVER STATE", "VIEW SERVER PERFORMANCE STATE"),
+    "VIEW SERVER PERFORMANCE STATE": ("VIEW SERVER STATE", "VIEW SERVER PERFORMANCE STATE"),
+    "VIEW SERVER SECURITY STATE": ("VIEW SERVER STATE", "VIEW SERVER SECURITY STATE"),
+    # In each database; the server's own covers them all, and is one statement.
+    "VIEW DATABASE STATE": ("VIEW SERVER STATE", "VIEW SERVER PERFORMANCE STATE"),
+    "VIEW ANY DEFINITION": ("VIEW ANY DEFINITION",),
+    "VIEW ANY DATABASE": ("VIEW ANY DATABASE",),
+    "CONNECT ANY DATABASE": ("CONNECT ANY DATABASE",),
+    "VIEW ANY ERROR LOG": ("VIEW ANY ERROR LOG",),
+    "ALTER TRACE": ("ALTER TRACE",),
+}
+_BEFORE_2022: Final = {
+    "VIEW SERVER PERFORMANCE STATE": "VIEW SERVER STATE",
+    "VIEW SERVER SECURITY STATE": "VIEW SERVER STATE",
+    "VIEW DATABASE STATE": "VIEW SERVER STATE",
+}
+_SINCE_2022: Final = {
+    "VIEW SERVER STATE": "VIEW SERVER PERFORMANCE STATE",
+    "VIEW DATABASE STATE": "VIEW SERVER PERFORMANCE STATE",
+}
+_ROLES: Final = frozenset({"sysadmin", "securityadmin"})
+_SQLSERVER_OBJECT: Final = re.compile(r"(SELECT|EXECUTE) ON (master|msdb)\.([a-z]+)\.([A-Za-z_0-9]+)")
+
+# --- PostgreSQL ---------------------------------------------------------------------------------
+
+# Not pg_read_all_data and not pg_read_server_files: they open what the check-up must not see.
+_PG_ROLES: Final = frozenset(
+    {"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"}
+)
+_PG_OBJECT: Final = re.compile(r"SELECT ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)")
+_PG_FUNCTION: Final = re.compile(r"EXECUTE ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)(?:\(\))?")
+
+# --- MariaDB, MySQL -----------------------------------------------------------------------------
+
+_MY_GLOBAL: Final = frozenset(
+    {
+        "PROCESS",
+        "SHOW DATABASES",
+        "SHOW VIEW",
+        "REFERENCES",  # information_schema shows a table to whoever may refer to it, and none of its rows
+        "REPLICATION CLIENT",
+        "BINLOG MONITOR",
+        "SLAVE MONITOR",
+        "BINLOG ADMIN",
+        "REPLICATION MASTER ADMIN",
+        "REPLICATION SLAVE ADMIN",
+    }
+)
+# MariaDB has split REPLICATION CLIENT and SUPER up since 10.5.2; SHOW SLAVE STATUS has its own right since
+# 10.5.9. MySQL, and what is older, knows the ones before.
+_MY_SINCE: Final = {
+    "BINLOG MONITOR": ((10, 5, 2), "REPLICATION CLIENT"),
+    "SLAVE MONITOR": ((10, 5, 9), "REPLICATION CLIENT"),
+    "BINLOG ADMIN": ((10, 5, 2), "SUPER"),
+    "REPLICATION MASTER ADMIN": ((10, 5, 2), "SUPER"),
+    "REPLICATION SLAVE ADMIN": ((10, 5, 2), "SUPER"),
+}
+_MY_OBJECT: Final = re.compile(r"SELECT ON (mysql|performance_schema|sys)\.([A-Za-z_0-9]+|\*)")
+
+
+# --- which words there are ----------------------------------------------------------------------
+
+
+def known(engine: EngineName, right: str) -> bool:
+    """Is this a right that a probe may ask for?"""
+    match engine:
+        case "sqlserver":
+            return right in _SERVER_PERMISSIONS or right in _ROLES or bool(_SQLSERVER_OBJECT.fullmatch(right))
+        case "postgresql":
+            listed = right in _PG_ROLES or right == "superuser"
+            return listed or bool(_PG_OBJECT.fullmatch(right) or _PG_FUNCTION.fullmatch(right))
+        case "mariadb":
+            return _my_global(right) in _MY_GLOBAL or bool(_MY_OBJECT.fullmatch(right))
+
+
+def problems(engine: EngineName, sql: Sql) -> list[str]:
+    """The words of this collector that are no rights, for the contract of a probe."""
+    return [
+        f"{right!r} is no right of {engine} that the check-up asks for"
+        for right in dict.fromkeys(right for variant in sql.variants for right in variant.rights)
+        if not known(engine, right)
+    ]
+
+
+# --- asking beforehand --------------------------------------------------------------------------
+
+
+def sqlserver_expressions(right: str) -> tuple[str, ...]:
+    """Expressions of which one is 1 where the login holds the right; a permission that the version does not
+    know is NULL, not an error ("HAS_PERMS_BY_NAME (Transact-SQL)")."""
+    if right in _ROLES:
+        return (f"IS_SRVROLEMEMBER(N{literal(right)})",)
+    if found := _SQLSERVER_OBJECT.fullmatch(right):
+        name = literal(".".join(found.groups()[1:]))
+        return (f"HAS_PERMS_BY_NAME(N{name}, N'OBJECT', N{literal(found[1])})",)
+    if right not in _SERVER_PERMISSIONS:
+        raise UnknownRight(right)
+    return tuple(f"HAS_PERMS_BY_NAME(NULL, NULL, N{literal(one)})" for one in _SERVER_PERMISSIONS[right])
+
+
+def postgresql_expression(right: str) -> str:
+    """An expression that is true where the login holds the right, on every version; never an error."""
+    if right in _PG_ROLES:
+        return (
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r "
+            f"WHERE r.rolname = {literal(right)} AND pg_has_role(current_user, r.oid, 'USAGE'))"
+        )
+    if right == "superuser":
+        return "EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user AND r.rolsuper)"
+    if found := _PG_OBJECT.fullmatch(right):
+        return (
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
+            f"ON n.oid = c.relnamespace WHERE n.nspname = 'pg_catalog' AND c.relname = {literal(found[1])} "
+            "AND has_table_privilege(c.oid, 'SELECT'))"
+        )
+    if found := _PG_FUNCTION.fullmatch(right):
+        return (
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n "
+            f"ON n.oid = p.pronamespace WHERE n.nspname = 'pg_catalog' AND p.proname = {literal(found[1])} "
+            "AND has_function_privilege(p.oid, 'EXECUTE'))"
+        )
+    raise UnknownRight(right)
+
+
+def mariadb_holds(right: str, held: frozenset[str], version: tuple[int, ...], edition: str) -> bool:
+    """Whether a list of what was granted ("PROCESS", "SELECT ON mysql.user") covers the right."""
+    if found := _MY_OBJECT.fullmatch(right):
+        schema, table = found.groups()
+        return not held.isdisjoint({"SELECT", f"SELECT ON {schema}.*", f"SELECT ON {schema}.{table}"})
+    if _my_global(right) not in _MY_GLOBAL:
+        raise UnknownRight(right)
+    return not held.isdisjoint({_my_name(right, version, edition), _my_global(right)})
+
+
+# --- granting -----------------------------------------------------------------------------------
+
+
+def grant_for(engine: EngineName, right: str, version: tuple[int, ...], edition: str, login: str) -> Grant:
+    """What the client's administrator runs for one right. `version` may be () where nobody knows it yet:
+    then the words that all supported versions understand. Raises UnknownRight."""
+    if not known(engine, right):
+        raise UnknownRight(right)
+    match engine:
+        case "sqlserver":
+            return _sqlserver_grant(right, version, login)
+        case "postgresql":
+            return _postgresql_grant(right, version, login)
+        case "mariadb":
+            return _mariadb_grant(right, version, edition, login)
+
+
+def grants_text(instance: Instance, rights: Iterable[str]) -> str:
+    """The exact statements for these rights on this very instance, for this very login."""
+    given = [
+        grant_for(instance.engine, right, instance.version, instance.edition, instance.login)
+        if known(instance.engine, right)
+        else Grant(refusal=f"it wants the right {right}, which the check-up never asks for")
+        for right in rights
+    ]
+    texts = [one.refusal or run_in(instance.engine, one.database, one.give) for one in given]
+    return "; ".join(dict.fromkeys(texts))
+
+
+def run_in(engine: EngineName, database: str, text: str) -> str:
+    return f"USE {sqlserver_name(database)}; {text}" if database and engine == "sqlserver" else text
+
+
+def entering(instance: Instance, database: str) -> str:
+    """What lets the login look into a database, without any of its tables."""
+    login = instance.login
+    match instance.engine:
+        case "sqlserver" if instance.version >= _SQL_2014:
+            return f"GRANT CONNECT ANY DATABASE TO {sqlserver_name(login)}"
+        case "sqlserver":
+            return f"USE {sqlserver_name(database)}; {_user(login)}"
+        case "postgresql":
+            return f"GRANT CONNECT ON DATABASE {postgresql_name(database)} TO {postgresql_name(login)}"
+        case "mariadb":
+            return f"GRANT REFERENCES ON {mariadb_name(database)}.* TO {mariadb_account(login)}"
+
+
+def sqlserver_name(name: str) -> str:
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def postgresql_name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def mariadb_name(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def mariadb_account(login: str) -> str:
+    """`user@host`, as CURRENT_USER() tells it, in the quotes that GRANT takes; any host without one."""
+    user, at, host = login.rpartition("@")
+    if not at:
+        user, host = login, "%"
+    return "@".join("'" + part.replace("\\", "\\\\").replace("'", "''") + "'" for part in (user, host))
+
+
+def _user(login: str) -> str:
+    """A user for the login in the database that the session is in, where there is none yet."""
+    name = sqlserver_name(login)
+    return f"IF DATABASE_PRINCIPAL_ID(N{literal(login)}) IS NULL CREATE USER {name} FOR LOGIN {name}"
+
+
+def _sqlserver_grant(right: str, version: tuple[int, ...], login: str) -> Grant:
+    name = sqlserver_name(login)
+    if right in _ROLES:
+        return Grant(refusal=f"only a member of {right} may see this, which the check-up never asks to be")
+    if found := _SQLSERVER_OBJECT.fullmatch(right):
+        verb, database, schema, thing = found.groups()
+        return Grant(
+            give=f"{_user(login)}; GRANT {verb} ON {schema}.{thing} TO {name}",
+            take=f"REVOKE {verb} ON {schema}.{thing} FROM {name}",
+            database=database,
+        )
+    if right == "CONNECT ANY DATABASE" and version and version < _SQL_2014:
+        return Grant(refusal=f"in each database: {_user(login)}")
+    if right == "VIEW ANY ERROR LOG" and version and version < _SQL_2022:
+        return _sqlserver_grant("EXECUTE ON master.sys.xp_readerrorlog", version, login)
+    word = (_SINCE_2022 if version >= _SQL_2022 else _BEFORE_2022).get(right, right)
+    return Grant(give=f"GRANT {word} TO {name}", take=f"REVOKE {word} FROM {name}")
+
+
+def _postgresql_grant(right: str, version: tuple[int, ...], login: str) -> Grant:
+    name = postgresql_name(login)
+    if right == "superuser":
+        return Grant(refusal="only a superuser may see this, which the check-up never asks to be")
+    if right in _PG_ROLES:
+        if version and version < (10,):
+            return Grant(
+                refusal=f"PostgreSQL has {right} since version 10; before, only a superuser sees this"
+            )
+        return Grant(give=f"GRANT {right} TO {name}", take=f"REVOKE {right} FROM {name}")
+    if found := _PG_OBJECT.fullmatch(right):
+        what = f"SELECT ON pg_catalog.{found[1]}"
+    else:
+        found = _PG_FUNCTION.fullmatch(right)
+        assert found is not None
+        what = f"EXECUTE ON FUNCTION pg_catalog.{found[1]}()"
+    # A right on an object holds in the one database that it is given in.
+    return Grant(give=f"GRANT {what} TO {name}", take=f"REVOKE {what} FROM {name}", database="postgres")
+
+
+def _mariadb_grant(right: str, version: tuple[int, ...], edition: str, login: str) -> Grant:
+    account = mariadb_account(login)
+    if found := _MY_OBJECT.fullmatch(right):
+        schema, table = found.groups()
+        what = f"SELECT ON {schema}.{table if table == '*' else mariadb_name(table)}"
+    else:
+        what = f"{_my_name(right, version, edition)} ON *.*"
+    return Grant(give=f"GRANT {what} TO {account}", take=f"REVOKE {what} FROM {account}")
+
+
+def _my_global(right: str) -> str:
+    return right.removesuffix(" ON *.*")
+
+
+def _my_name(right: str, version: tuple[int, ...], edition: str) -> str:
+    """A global right as this version calls it."""
+    word = _my_global(right)
+    since, before = _MY_SINCE.get(word, ((), word))
+    newer = edition != "mysql" and (not version or version >= since)
+    return word if newer else before
+
+
+# --- a login of its own -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """For the client's administrator: what makes the login and gives the rights, and what undoes it."""
+
+    give: tuple[str, ...]
+    take: tuple[str, ...]
+
+
+def script(engine: EngineName, rights: Iterable[str], login: str = LOGIN, windows: bool = False) -> Script:
+    """The whole of what an instance is asked for, for a version that nobody knows yet. Words that are no
+    rights are left out.
+
+    `windows`: the login is an account of the domain. No password is in it: the administrator writes one.
+    """
+    wanted = sorted(right for right in dict.fromkeys(rights) if known(engine, right))
+    given = [grant_for(engine, right, (), "", login) for right in wanted]
+    asked = [one for one in dict.fromkeys(given) if one.give]
+    match engine:
+        case "sqlserver":
+            return _sqlserver_script(asked, login, windows)
+        case "postgresql":
+            return _postgresql_script(asked, login)
+        case "mariadb":
+            return _mariadb_script(asked, login)
+
+
+def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool) -> Script:
+    name = sqlserver_name(login)
+    made = "FROM WINDOWS" if windows else "WITH PASSWORD = N'A-LONG-PASSWORD', CHECK_POLICY = ON"
+    server = [one for one in asked if not one.database and "CONNECT ANY" not in one.give]
+    inside: dict[str, list[Grant]] = {}
+    for one in asked:
+        if one.database:
+            inside.setdefault(one.database, []).append(one)
+    give = [
+        "USE [master];",
+        f"CREATE LOGIN {name} {made};",
+        *(f"{one.give};" for one in server),
+        "-- SQL Server 2022 and newer may grant VIEW SERVER PERFORMANCE STATE and VIEW SERVER SECURITY STATE",
+        "-- in the place of VIEW SERVER STATE.",
+        "-- To look into the databases' structure, SQL Server 2014 and newer:",
+        f"GRANT CONNECT ANY DATABASE TO {name};",
+        "-- before 2014, in each database of the application, without any role in it:",
+        f"--   USE [DATABASE]; CREATE USER {name} FOR LOGIN {name};",
+    ]
+    take: list[str] = []
+    for database, grants in inside.items():
+        give += [f"USE {sqlserver_name(database)};", f"{_user(login)};"]
+        give += [f"{one.give.removeprefix(_user(login) + '; ')};" for one in grants]
+        take += [f"USE {sqlserver_name(database)};", f"DROP USER {name};"]
+    take += [
+        "-- before 2014, in each database of the application: DROP USER as above",
+        "USE [master];",
+        f"DROP LOGIN {name};",
+    ]
+    return Script(tuple(give), tuple(take))
+
+
+def _postgresql_script(asked: Sequence[Grant], login: str) -> Script:
+    name = postgresql_name(login)
+    return Script(
+        give=(
+            f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 3;",
+            f"\\password {name}",
+            f"ALTER ROLE {name} SET default_transaction_read_only = on;",
+            *(
+                f"{one.give};" + (f"  -- in the database {one.database}" if one.database else "")
+                for one in asked
+            ),
+            "-- PostgreSQL 10 and newer; where PUBLIC may not connect to a database, also:",
+            f"--   GRANT CONNECT ON DATABASE name TO {name};",
+            "-- and a line for this role and the check-up's address in pg_hba.conf (hostssl, scram-sha-256).",
+        ),
+        take=(*(f"{one.take};" for one in asked), f"DROP ROLE {name};"),
+    )
+
+
+def _mariadb_script(asked: Sequence[Grant], login: str) -> Script:
+    account = mariadb_account(login)
+    structure = f"GRANT REFERENCES ON *.* TO {account}"
+    return Script(
+        give=(
+            "-- Put the address of the check-up in the place of %.",
+            f"CREATE USER {account} IDENTIFIED BY 'A-LONG-PASSWORD' WITH MAX_USER_CONNECTIONS 3;",
+            *(f"{one.give};" for one in asked if one.give != structure),
+            "-- To see that tables exist and how large they are, without their rows:",
+            f"{structure};",
+            "-- MySQL, and MariaDB before 10.5, call BINLOG MONITOR and SLAVE MONITOR: REPLICATION CLIENT.",
+        ),
+        take=(f"DROP USER {account};",),
+    )

@@ -1,0 +1,1 @@
+"""The way to SQL engines: ODBC, in a child process."""

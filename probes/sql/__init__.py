@@ -1,0 +1,1 @@
+"""What the probes of all SQL engines share."""
