@@ -7,6 +7,7 @@ side effect. See docs/writing-a-probe.md for a walk through one file.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -404,13 +405,14 @@ class Wmi:
 
     Raw data: {class name: [{property: value}, ...]}. Over the batch values have their types, over
     WS-Management they are texts; dates are CIM texts (`20261120103000.000000-420`) in both; a property
-    without a value is null.
+    without a value is null. `sampled`: counters that `checkup sample` takes while people work.
     """
 
     queries: tuple[WmiQuery, ...]
     timeout_s: int = 20
     rights: Rights = "user"
     cost: Cost = "small"
+    sampled: bool = False
 
 
 # How deep an Access file is looked into, the cheapest first. From `sample` on, pages with the values of
@@ -472,6 +474,18 @@ class SqlVariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Which rows of an answer are kept: those where the whole text of `column`, without the spaces around
+    it, matches the regular expression `pattern`. For procedures of a server that may hand out more."""
+
+    column: str
+    pattern: str
+
+    def __post_init__(self) -> None:
+        re.compile(self.pattern)
+
+
+@dataclass(frozen=True, slots=True)
 class Sql:
     """What one SQL engine is asked; the first variant that fits is sent.
 
@@ -480,7 +494,9 @@ class Sql:
     database scope its first field is `database: str`. `canary` is a second statement of one row and one
     integer, other than 0 where the engine has left rows out without a word for want of a right.
     `cost`: small reads what lies in memory, medium reads catalogues of each database, large reads pages
-    of tables or indexes and is sent only with `--deep`.
+    of tables or indexes and is sent only with `--deep`. `sampled`: counters of the instance, or what holds
+    it up at the moment, which `checkup sample` takes again and again while people work. `keep`: all other
+    rows are dropped before anything is stored.
 
     Raw data: {"server": {...}, "variant": number, "rows": [{column: value}, ...], "missing": {database:
     {"reason", "error"}}}, moments as ISO 8601 in UTC.
@@ -493,14 +509,42 @@ class Sql:
     most_rows: int = 500
     timeout_s: int = 15
     cost: Cost = "small"
+    sampled: bool = False
+    keep: Keep | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep and self.keep.column not in {field.name for field in dataclasses.fields(self.row)}:
+            raise ValueError(f"{self.row.__name__} has no column {self.keep.column} to keep rows by")
 
 
-Collector = Shell | PowerShell | Wmi | AccessFile | Sql | Psutil | Connection
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What `checkup sample` took of another section, at even intervals while people worked.
+
+    `of` names that section, of which a collector is `sampled`. An ordinary run asks nothing for it.
+
+    Raw data: {"samples": [{"at", "source", "version", "raw"}, ...], "missed": number}, the earliest first,
+    `raw` as that section's own collector gave it; `missed` samples brought nothing.
+    """
+
+    of: str
+
+
+Collector = Shell | PowerShell | Wmi | AccessFile | Sql | Psutil | Connection | Sampled
 
 # "cim" is what a Windows machine is asked where it gives us no shell. A section whose "windows"
 # collector is `Wmi` need not name it: the same queries are asked.
 Source = Literal[
-    "posix", "windows", "cim", "access", "sqlserver", "postgresql", "mariadb", "local", "connection"
+    "posix",
+    "windows",
+    "cim",
+    "access",
+    "sqlserver",
+    "postgresql",
+    "mariadb",
+    "local",
+    "connection",
+    "sampled",
 ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import importlib.metadata
 import inspect
 import pkgutil
 import types
@@ -20,7 +19,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from checkup.api import API_VERSION, Declared, PerTarget, Probe, Scope, Section, Source, Target
+from checkup.api import (
+    API_VERSION,
+    Declared,
+    PerTarget,
+    Probe,
+    Sampled,
+    Scope,
+    Section,
+    Source,
+    Sql,
+    Target,
+    Wmi,
+)
 from checkup.lint_stamp import STAMP_FILE, collector_digest, read_stamp
 
 if TYPE_CHECKING:  # who judges one Access file has no site file, and does not wait for its models
@@ -87,10 +98,10 @@ class Catalogue:
 # and of a SQL instance.
 _SOURCES: Mapping[str, frozenset[Source]] = {
     "posix": frozenset({"posix", "local", "connection", "access"}),
-    "windows": frozenset({"windows", "cim", "local", "connection", "access"}),
-    "sqlserver": frozenset({"sqlserver", "connection"}),
-    "postgresql": frozenset({"postgresql", "connection"}),
-    "mariadb": frozenset({"mariadb", "connection"}),
+    "windows": frozenset({"windows", "cim", "local", "connection", "access", "sampled"}),
+    "sqlserver": frozenset({"sqlserver", "connection", "sampled"}),
+    "postgresql": frozenset({"postgresql", "connection", "sampled"}),
+    "mariadb": frozenset({"mariadb", "connection", "sampled"}),
 }
 
 
@@ -108,8 +119,22 @@ def applies(entry: Entry, target: Target) -> bool:
     return target.kind == entry.probe.kind and all(collectable(section, target) for section in needed)
 
 
+def sampled_of(section: AnySection) -> str:
+    """The section that this one holds samples of; "" for one that is collected itself."""
+    collector = section.collect.get("sampled")
+    return collector.of if isinstance(collector, Sampled) else ""
+
+
+def is_sampled(section: AnySection, source: Source | None = None) -> bool:
+    """Does `checkup sample` take this section: by any of its collectors, or by that of `source`?"""
+    asked = [one for name, one in section.collect.items() if source in (None, name)]
+    return any(isinstance(one, Sql | Wmi) and one.sampled for one in asked)
+
+
 def load() -> Catalogue:
     """Every probe of every installed package in the entry-point group."""
+    import importlib.metadata  # takes as long as all of this module, and not everyone loads every package
+
     modules: list[ModuleType] = []
     for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
         modules.extend(_modules(point.value.partition(":")[0], point.name))
@@ -127,6 +152,10 @@ def build(modules: Iterable[ModuleType]) -> Catalogue:
                 f"sections {by_facts[section.facts].name!r} and {section.name!r} both give "
                 f"{section.facts.__qualname__}; a fact type has one section"
             )
+        if (of := sampled_of(section)) and (of not in sections or not is_sampled(sections[of])):
+            raise CatalogueError(
+                f"section {section.name!r} is made of samples of {of!r}, which nothing samples"
+            )
     stamps = _stamps(modules)
     entries: dict[str, Entry] = {}
     for module in modules:
@@ -134,7 +163,7 @@ def build(modules: Iterable[ModuleType]) -> Catalogue:
             if not isinstance(value, Probe):
                 continue
             probe = cast("AnyProbe", value)
-            entry = _entry(probe, module, by_facts, stamps)
+            entry = _entry(probe, module, by_facts, sections, stamps)
             known = entries.setdefault(probe.id, entry)
             if known.probe is not probe:
                 raise CatalogueError(
@@ -192,13 +221,19 @@ def _stamp(file: Path) -> Mapping[str, str]:
 
 
 def _entry(
-    probe: AnyProbe, module: ModuleType, by_facts: Mapping[type[Any], AnySection], stamps: Mapping[str, str]
+    probe: AnyProbe,
+    module: ModuleType,
+    by_facts: Mapping[type[Any], AnySection],
+    sections: Mapping[str, AnySection],
+    stamps: Mapping[str, str],
 ) -> Entry:
     where = f"probe {probe.id!r} in {module.__name__}"
     if probe.api != API_VERSION:
         raise CatalogueError(f"{where} is made for API {probe.api}; this is API {API_VERSION}")
     needs_type, needs = _needs(probe, by_facts, where)
-    linted = all(stamps.get(need.section.name) == collector_digest(need.section) for need in needs)
+    needed = [need.section for need in needs]
+    needed += [sections[of] for section in needed if (of := sampled_of(section))]
+    linted = all(stamps.get(section.name) == collector_digest(section) for section in needed)
     return Entry(probe, needs, needs_type, module.__name__, linted)
 
 
@@ -321,7 +356,7 @@ def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem
                 nearest = next(iter(difflib.get_close_matches(name, list(declarable), 1)), "")
                 known = ", ".join(sorted(declarable))
                 keypath = (kind, index, "declare", name)
-                yield _problem(loaded, keypath, f"no collector asks for this (known: {known})", nearest)
+                yield _problem(loaded, keypath, f"no probe asks for this (known: {known})", nearest)
     for index, waiver in enumerate(loaded.site.waivers):
         if not catalogue.named(waiver.probe):
             keypath = ("waivers", index, "probe")

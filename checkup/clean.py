@@ -24,6 +24,10 @@ def clean(text: str, limit: int = 2000) -> str:
     return text[: limit - len(CUT)] + CUT if cut or len(text) > limit else text
 
 
+# A reason may name every GRANT that a check lacks.
+REASON_LENGTH = 2000
+
+
 def clean_line(text: str, limit: int = 300) -> str:
     """The same, on one line."""
     return clean(" ".join(text.split()), limit)

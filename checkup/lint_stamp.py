@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from checkup.api import AccessFile, Collector, PowerShell, Psutil, Section, Shell, Sql, Wmi, WmiQuery
+from checkup.api import AccessFile, Collector, PowerShell, Psutil, Sampled, Section, Shell, Sql, Wmi, WmiQuery
 
 STAMP_FILE = "lint-stamp.json"
 
@@ -41,6 +41,8 @@ def _text(collector: Collector) -> str | None:
             return f"{collector.depth}: {', '.join(collector.parts)}"
         case Sql():
             return "\n;\n".join([*(variant.text for variant in collector.variants), collector.canary])
+        case Sampled(of):
+            return f"samples of {of}"
         case Psutil():
             try:
                 return inspect.getsource(collector.read)

@@ -18,6 +18,7 @@ from checkup.api import (
     Declared,
     PowerShell,
     Psutil,
+    Sampled,
     Scope,
     Shell,
     Source,
@@ -81,6 +82,9 @@ class PlannedSection:
 
 # Of a SQL section that reads pages of tables or indexes.
 ONLY_DEEP = "it reads much, and runs only with --deep"
+
+# Of a section that is made of samples.
+NOT_SAMPLED = "nobody sampled a busy hour; run `checkup sample SITE.YAML --for 2h` while people work"
 
 SQL_PLATFORMS = frozenset({"sqlserver", "postgresql", "mariadb"})
 
@@ -345,7 +349,7 @@ def _sql_instances(
             continue
         host = hosts.get(instance.host)
         made = [
-            (section, _section(target, section, ("connection", instance.engine), since[target.id]))
+            (section, _section(target, section, ("connection", instance.engine, "sampled"), since[target.id]))
             for _, section in sorted(wanted[target.id].items())
         ]
         yield EndpointPlan(
@@ -453,7 +457,8 @@ def _opted_out(site: Site, host: Host, now: datetime) -> str:
 def _sources(transport: str, platform: str, posix: bool) -> tuple[Source, ...]:
     """The collectors that fit a machine, the preferred first."""
     if platform == "windows":
-        return ("connection", "local", "windows") if transport == "local" else ("connection", "windows")
+        local: tuple[Source, ...] = ("local",) if transport == "local" else ()
+        return ("connection", *local, "windows", "sampled")
     if transport == "local":
         return ("connection", "local", "posix") if posix else ("connection", "local")
     return ("connection", "posix")
@@ -475,7 +480,7 @@ def _section(
             text, limit = shown(collector), collector.timeout_s
         case Psutil(read):
             text, limit = f"psutil: {read.__module__}.{read.__qualname__}", 0
-        case Connection() | None:
+        case Connection() | Sampled() | None:
             text, limit = "", 0
     return PlannedSection(
         target=target.id,
@@ -486,6 +491,7 @@ def _section(
         timeout_s=limit,
         parameters=declared(section, target, int(since.timestamp())),
         queries=_queries(section) if source == "windows" else (),
+        left_out=NOT_SAMPLED if isinstance(collector, Sampled) else "",
     )
 
 

@@ -1,5 +1,5 @@
 """Records the fictional clinic of inventory.example.yaml: its machines' answers, its Access file, and two
-earlier visits.
+earlier visits with what its SQL Server said then.
 
 The answers are written in the batches' own formats, dated relative to today, so that the demo never
 ages. They hold what real machines say; the names and numbers are invented.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import demo_access
 import demo_posix
+import demo_sql_session
 import demo_windows
 from demo_answers import Answer, bundle
 
@@ -69,9 +70,11 @@ def record_visit(prepared: Prepared, url: str, visit: Visit, at: datetime) -> No
     def silent() -> Iterator[Emit]:
         yield lambda event: None
 
-    with open_store(url, now=clock) as store, silent() as emit:
+    days = next(ago for one, ago in EARLIER if one is visit)
+    recorded = demo_sql_session.in_place_of_odbc(at, days, lambda: prepared.catalogue.sections)
+    with open_store(url, now=clock) as store, silent() as emit, recorded:
         hosts = [machine.id for machine in (*demo_posix.MACHINES, *demo_windows.MACHINES)]
-        hosts += [file.id for file in prepared.site.access]
+        hosts += [one.id for one in (*prepared.site.access, *prepared.site.sql)]
         plan = plan_run(prepared, store, visit, at, hosts=hosts)
         outcome = start_run(prepared, store, plan, clock=clock, emit=emit)
         of = visit_runs(store, outcome.run_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
-from checkup.clean import clean_line
+from checkup.clean import REASON_LENGTH, clean_line
 from checkup.snapshot import SectionSnapshot
 
 # What a missing fact is called where the snapshot itself names no error class.
@@ -62,7 +62,7 @@ def read(section: AnySection, snapshot: SectionSnapshot | None) -> Facts:
             source=snapshot.source,
             collected_at=snapshot.collected_at,
             error=snapshot.error or ERROR_OF.get(snapshot.quality),
-            reason=clean_line(snapshot.reason),
+            reason=clean_line(snapshot.reason, REASON_LENGTH),
         )
     try:
         value = section.parse(snapshot.raw, snapshot.source, snapshot.version)
@@ -79,5 +79,5 @@ def read(section: AnySection, snapshot: SectionSnapshot | None) -> Facts:
         value=value,
         source=snapshot.source,
         collected_at=snapshot.collected_at,
-        reason=clean_line(snapshot.reason),
+        reason=clean_line(snapshot.reason, REASON_LENGTH),
     )

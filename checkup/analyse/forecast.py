@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from statistics import median
 
 from checkup.api import Forecast, NotEnoughHistory, Point
 
@@ -26,6 +25,8 @@ def forecast(points: Sequence[Point], limit: float) -> Forecast | NotEnoughHisto
     points = sorted(points, key=lambda point: point.at)
     if len(points) < MIN_POINTS or points[-1].at - points[0].at < MIN_SPAN:
         return NotEnoughHistory(points=len(points), needed=MIN_POINTS)
+    from statistics import median  # brings fractions and decimals, which nobody needs without a history
+
     slopes = sorted(
         (later.value - earlier.value) / _days(later.at - earlier.at)
         for index, earlier in enumerate(points)

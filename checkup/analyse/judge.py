@@ -177,8 +177,8 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _without_databases(entry: Entry, target: str, judged: Judged, facts: Iterable[Facts]) -> Judged:
-    """A database that could not be looked into is not checked, and then the instance as a whole does not
-    pass."""
+    """A database that could not be looked into is not checked, and then nothing good is said of the
+    instance as a whole."""
     missing: dict[str, tuple[Facts, Missing]] = {}
     for one in facts:
         for database, why in _missing(one):
@@ -188,7 +188,7 @@ def _without_databases(entry: Entry, target: str, judged: Judged, facts: Iterabl
     reason = f"could not look into {_some(missing)}"
     results = {
         result.item: replace(result, outcome=Outcome.NOT_CHECKED, reason=reason)
-        if result.outcome is Outcome.PASSED and not result.item
+        if result.outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE) and not result.item
         else result
         for result in judged.results
         if result.item or result.reason != NO_RESULT

@@ -48,16 +48,19 @@ def plan(
         if endpoint.opted_out:
             typer.echo(f"{endpoint.endpoint}: {endpoint.opted_out}")
             continue
-        sections = ", ".join(section.name for section in endpoint.sections if section.source)
+        sections = ", ".join(one.name for one in endpoint.sections if one.source not in (None, "sampled"))
         typer.echo(f"{endpoint.endpoint} by {endpoint.way}: {sections}")
         for line in look_lines(endpoint, endpoint.look) if endpoint.look else ():
             typer.echo(f"  {line}")
         missing = [section.name for section in endpoint.sections if not section.source]
         if missing:
             typer.echo(f"  no collector for {endpoint.platform}: {', '.join(missing)}")
-        waiting = [section.name for section in endpoint.sections if section.left_out]
+        waiting = [section.name for section in endpoint.sections if section.left_out == plans.ONLY_DEEP]
         if waiting:
             typer.echo(f"  only with --deep: {', '.join(waiting)}")
+        sampled = [section.name for section in endpoint.sections if section.source == "sampled"]
+        if sampled:
+            typer.echo(f"  taken by `checkup sample` beforehand: {', '.join(sampled)}")
         if batch and endpoint.scripted:
             typer.echo(endpoint.script.decode("ascii"))
     if commands and not batch:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from checkup.api import JSON, AccessFile, Depth, Quality
 from checkup.collect.access_reading import COVERS, Reading, Refusal
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from checkup.jet.definition import Column, Definition, Index
     from checkup.jet.integrity import Integrity
     from checkup.jet.links import LinkTarget
-    from checkup.jet.objects import AccessObject
+    from checkup.jet.objects import AccessObject, ObjectKind
     from checkup.jet.partition import Share
     from checkup.jet.properties import Properties
     from checkup.jet.queries import Query
@@ -34,17 +33,24 @@ _RANDOM: Final = "genuniqueid"
 # Tables that Access makes when an import, a paste or a compaction could not take everything over.
 _ERROR_TABLE: Final = re.compile(r"MSysCompactError|.*_ImportErrors\d*|Paste Errors\d*|Conversion Errors\d*")
 _KEPT_OBJECTS: Final = ("query", "form", "report", "macro", "module")
-_STRUCTURE: Final = ("tables", "links", "queries", "relationships", "objects", "file")
+_STRUCTURE: Final = ("tables", "links", "queries", "relationships", "objects", "leftovers", "file")
 _LATEST_S: Final = 253402300799  # the last second of the year 9999
 
 BLOCK_PAGES: Final = 256  # pages of one digest: a megabyte in the files of today
 
-# What lacks something where a part of the catalogue was not read. Of a table only what its properties say
-# lies elsewhere, which nothing asks for that does not ask for links or the file as well.
-_OF_CATALOGUE: Final[Mapping[str, frozenset[str]]] = {
-    "definitions": frozenset({"tables"}),
-    "queries-and-relationships": frozenset({"queries", "relationships"}),
-    "links-and-properties": frozenset({"links", "file"}),
+# What may lack something where a part of the catalogue was not read. Of a table only what its properties say
+# lies elsewhere: whether AutoNumbers are random is None then, what is to be shown below its rows nothing asks
+# for that does not ask for the file as well.
+_OF_CATALOGUE: Final[Mapping[str, tuple[str, ...]]] = {
+    "definitions": ("tables", "leftovers"),
+    "queries-and-relationships": ("queries", "relationships"),
+    "links-and-properties": ("links", "file"),
+}
+# What is whole all the same where the list of objects has none of the kind.
+_LISTED: Final[Mapping[str, tuple[ObjectKind, ...]]] = {
+    "queries": ("query",),
+    "relationships": ("relationship",),
+    "links": ("link", "odbc-link"),
 }
 
 # The depth from which on a part is there. The lock file may be absent at any.
@@ -64,8 +70,7 @@ _QUALITIES: Final[Mapping[str, Quality]] = {
 }
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """One section cut from a reading: how good it is, why not better, and its raw data."""
 
     quality: Quality
@@ -96,6 +101,17 @@ def cut(reading: Reading, made: Mapping[str, JSON], collector: AccessFile) -> Cu
     return Cut(Quality.PARTIAL if gaps else Quality.OK, "; ".join(dict.fromkeys(gaps)), raw)
 
 
+def lacking(catalogue: Catalogue) -> dict[str, str]:
+    """The parts that are not whole because pages of the catalogue were not read, and why these were not."""
+    listed = {item.kind for item in catalogue.objects}
+    return {
+        part: f"{left.part} left out: {left.detail}"
+        for left in catalogue.left_out
+        for part in _OF_CATALOGUE[left.part]
+        if part not in _LISTED or not listed.isdisjoint(_LISTED[part])
+    }
+
+
 def _gaps(reading: Reading, collector: AccessFile) -> Iterable[str]:
     if set(_STRUCTURE).intersection(collector.parts) and reading.catalogue is not None:
         unread = [table.name for table in reading.catalogue.user_tables() if table.definition is None]
@@ -103,9 +119,8 @@ def _gaps(reading: Reading, collector: AccessFile) -> Iterable[str]:
             yield f"the definitions of {len(unread)} tables cannot be read"
         if reading.catalogue.damages:
             yield "parts of the catalogue cannot be read"
-        for left in reading.catalogue.left_out:
-            if _OF_CATALOGUE[left.part].intersection(collector.parts):
-                yield f"{left.part} left out: {left.detail}"
+        whys = lacking(reading.catalogue)
+        yield from (whys[part] for part in collector.parts if part in whys)
     if "integrity" in collector.parts:
         for left in reading.left_out:
             yield f"{left.part} left out: {left.detail}"
@@ -130,6 +145,7 @@ def parts(reading: Reading) -> dict[str, JSON]:
         "queries": of_catalogue(lambda known: [_query(query) for query in known.queries]),
         "relationships": of_catalogue(_relationships),
         "objects": of_catalogue(_objects),
+        "leftovers": of_catalogue(_leftovers),
         "file": of_catalogue(_file),
         "maps": _maps(reading),
         "integrity": _integrity(reading),
@@ -222,17 +238,21 @@ def _folder(reading: Reading) -> JSON:
 
 def _tables(catalogue: Catalogue) -> JSON:
     """The users' tables that can be read; a table without a readable definition is a problem, not a table."""
+    told = "file" not in lacking(catalogue)
     return [
-        _table(table, table.definition) for table in catalogue.user_tables() if table.definition is not None
+        _table(table, table.definition, told)
+        for table in catalogue.user_tables()
+        if table.definition is not None
     ]
 
 
-def _table(table: Table, definition: Definition) -> JSON:
+def _table(table: Table, definition: Definition, told: bool) -> JSON:
+    """`told`: were its properties read?"""
     return {
         "name": table.name,
         "page": definition.page,
         "rows": definition.row_count,
-        "columns": [_column(column, table.properties) for column in definition.columns],
+        "columns": [_column(column, table.properties if told else None) for column in definition.columns],
         "most_columns": definition.most_columns,
         "indexes": [_index(index, definition) for index in definition.indexes],
         "last_autonumber": definition.last_autonumber,
@@ -242,16 +262,21 @@ def _table(table: Table, definition: Definition) -> JSON:
     }
 
 
-def _column(column: Column, properties: Properties) -> JSON:
-    default = properties.columns.get(column.name, {}).get("DefaultValue")
-    random = isinstance(default, str) and _RANDOM in default.casefold()
+def _column(column: Column, properties: Properties | None) -> JSON:
     return {
         "name": column.name,
         "type": column.type_name,
         "length": column.length,
         "autonumber": column.is_autonumber or column.is_auto_guid,
-        "random": column.is_auto_guid or (column.is_autonumber and random),
+        "random": column.is_auto_guid or (column.is_autonumber and _is_random(column, properties)),
     }
+
+
+def _is_random(column: Column, properties: Properties | None) -> bool | None:
+    if properties is None:
+        return None
+    default = properties.columns.get(column.name, {}).get("DefaultValue")
+    return isinstance(default, str) and _RANDOM in default.casefold()
 
 
 def _index(index: Index, definition: Definition) -> JSON:
@@ -330,16 +355,18 @@ def _objects(catalogue: Catalogue) -> JSON:
 
 def _file(catalogue: Catalogue) -> JSON:
     own = catalogue.file_properties.own
-    names = [table.name for table in catalogue.tables if _ERROR_TABLE.fullmatch(table.name)]
     return {
         "properties": {
             "AccessVersion": _text(own.get("AccessVersion")),
             "name_autocorrect": _switch(own.get("Track Name AutoCorrect Info")),
             "auto_compact": _switch(own.get("Auto Compact")),
         },
-        "lost_by_compaction": catalogue.lost_by_compaction(),
-        "error_tables": list[JSON](names),
     }
+
+
+def _leftovers(catalogue: Catalogue) -> JSON:
+    names = [table.name for table in catalogue.tables if _ERROR_TABLE.fullmatch(table.name)]
+    return {"lost_by_compaction": catalogue.lost_by_compaction(), "error_tables": list[JSON](names)}
 
 
 # --- the maps and the integrity -----------------------------------------------------------------

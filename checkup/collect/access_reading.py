@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from checkup.api import Depth
 from checkup.jet.damage import Damage
@@ -50,8 +50,7 @@ SMALL_ROUND_BYTES: Final = 64 << 10
 _OVER_NETWORK: Final = ("sftp://", "smb://")
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why nothing, or no more, could be read: the file is encrypted, its catalogue is damaged, or the source
     failed."""
 
@@ -59,8 +58,7 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True)
-class ReadLockFile:
+class ReadLockFile(NamedTuple):
     """The lock file beside the file: what it says, and what the file system says of it."""
 
     content: LockFile
@@ -69,8 +67,7 @@ class ReadLockFile:
     created: float | None
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """How long the source was waited for. `round_trip_s`: the quickest of the small rounds, None where no
     network was in between."""
 
@@ -78,8 +75,7 @@ class Timing:
     round_trip_s: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Left:
+class Left(NamedTuple):
     """A part that was not read, or not whole."""
 
     part: str

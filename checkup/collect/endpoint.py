@@ -21,7 +21,7 @@ from checkup.api import JSON, AccessFile, ErrorClass, Psutil, Quality, Sql
 from checkup.batch.frames import Frame, FrameReader
 from checkup.batch.hello import read_hello
 from checkup.catalogue import AnySection
-from checkup.clean import clean, clean_line
+from checkup.clean import REASON_LENGTH, clean, clean_line
 from checkup.collect.access_target import OpenFile, ReadFile, no_files, read_file, reading_text
 from checkup.collect.asking import ask, hello_queries, hello_rows, queries_text
 from checkup.collect.events import Emit, EndpointStarted, SectionArrived
@@ -504,6 +504,7 @@ class _Examination:
         row = LedgerRow(outcome="interrupted")
         try:
             yield row
+            row.outcome = LedgerRow().outcome
         finally:
             self.ledger_ends.append(
                 LedgerEnd(
@@ -593,6 +594,9 @@ class _Examination:
                 self._keep(planned, Quality.UNREACHABLE, reason=reason, error=ErrorClass.UNSUPPORTED)
             elif self.error is not None:
                 self._keep(planned, Quality.UNREACHABLE, reason=self.error.detail, error=self.error.error)
+            elif planned.left_out:
+                reason = planned.left_out
+                self._keep(planned, Quality.UNREACHABLE, reason=reason, error=ErrorClass.OPTED_OUT)
             else:
                 self._keep(planned, Quality.UNREACHABLE, reason="the answer does not hold this section")
 
@@ -622,7 +626,7 @@ class _Examination:
             collected_at=self.collected_at or self.around.clock(),
             raw=raw,  # pyright: ignore[reportArgumentType] - text, or JSON data
             error=error,
-            reason=clean_line(reason),
+            reason=clean_line(reason, REASON_LENGTH),
             milliseconds=milliseconds,
             payload_bytes=payload_bytes,
         )

@@ -28,6 +28,7 @@ from checkup.transports import (
     open_session,
     ssh,
 )
+from checkup.transports.session import Told, untold
 
 if TYPE_CHECKING:
     from checkup.collect.sql_sessions import SqlSession
@@ -172,7 +173,9 @@ class Opening:
             f"{file.host} is reached by no way that files can be read by: give the file a `reach:` by smb",
         )
 
-    def open_sql(self, plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession:
+    def open_sql(
+        self, plan: EndpointPlan, facts: ConnectionFacts, database: str = "", *, told: Told = untold
+    ) -> SqlSession:
         """A connection to a SQL instance. Raises TransportError; `facts` is filled in as far as it came."""
         from checkup.transports.odbc.session import open_sql
 
@@ -192,6 +195,7 @@ class Opening:
             jump=self._jumps,
             facts=facts,
             database=database,
+            told=told,
         )
         assert credential is not None  # nobody logs in without one
         return _GuardedSession(session, self._guard.gate, credential)

@@ -20,7 +20,7 @@ from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, Plan
 from checkup.snapshot import EndpointSnapshot
 from checkup.store import StoreError
-from checkup.transports.session import ConnectionFacts, Session, TransportError
+from checkup.transports.session import ConnectionFacts, Session, Told, TransportError, untold
 
 # How long an interrupted run waits for sessions to end. One that is still being opened is left
 # behind: its thread ends by its own deadline, and can neither send nor store anything any more.
@@ -89,10 +89,12 @@ class _Running:
         return opened
 
     def opening_sql(self, open_sql: OpenSql) -> OpenSql:
-        def opened(plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession:
+        def opened(
+            plan: EndpointPlan, facts: ConnectionFacts, database: str = "", *, told: Told = untold
+        ) -> SqlSession:
             if self.stopped:
                 raise _interrupted()
-            session = open_sql(plan, facts, database)
+            session = open_sql(plan, facts, database, told=told)
             self._opened(session)
             return session
 

@@ -376,24 +376,17 @@ def read_served(file: ServedFile, plan: EndpointPlan, collectors: Collection[Acc
     return _as_far_as_it_came(ReadFile(made, parts(made)))
 
 
-# What of the structure cannot be told where this part of the catalogue stays on the machine.
-_UNTOLD: Final[Mapping[str, tuple[str, ...]]] = {
-    "definitions": ("tables",),
-    "queries-and-relationships": ("queries", "relationships"),
-    "links-and-properties": ("links",),  # what else the file says of itself is told as far as it came
-}
-
-
 def _as_far_as_it_came(file: ReadFile) -> ReadFile:
     """Without the parts of which the pages stayed on the machine: a link whose target was not read would
     pass for one without a target."""
+    from checkup.collect.access_parts import lacking
     from checkup.collect.access_reading import Refusal
 
     catalogue = file.reading.catalogue
-    untold = [] if catalogue is None else [name for one in catalogue.left_out for name in _UNTOLD[one.part]]
+    untold = {} if catalogue is None else lacking(catalogue)
     if not untold:
         return file
-    why = Refusal("budget", f"it lies in pages that stay on the machine ({', '.join(untold)})")
+    why = Refusal("budget", "what tells it lies in pages that stay on the machine")
     return replace(
         file,
         reading=replace(file.reading, refused=why),

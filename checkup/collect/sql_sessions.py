@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from checkup.api import ErrorClass
 from checkup.plan import EndpointPlan
-from checkup.transports.session import ConnectionFacts, TransportError
+from checkup.transports.session import ConnectionFacts, Told, TransportError, untold
 
 if TYPE_CHECKING:
     from checkup.transports.odbc.session import ResultSet
@@ -29,13 +29,18 @@ class SqlSession(Protocol):
 class OpenSql(Protocol):
     """Opens a connection to the instance of a plan, in `database` or where the site file says.
 
-    Raises TransportError; `facts` is filled in either way.
+    Raises TransportError; `facts` is filled in either way. `told` is entered around each text that is sent
+    on the way.
     """
 
-    def __call__(self, plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession: ...
+    def __call__(
+        self, plan: EndpointPlan, facts: ConnectionFacts, database: str = "", *, told: Told = untold
+    ) -> SqlSession: ...
 
 
-def no_sql(plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> SqlSession:
+def no_sql(
+    plan: EndpointPlan, facts: ConnectionFacts, database: str = "", *, told: Told = untold
+) -> SqlSession:
     """Where a run has no way to SQL servers."""
     raise TransportError(ErrorClass.UNSUPPORTED, f"there is no way to the instance {plan.endpoint}")
 

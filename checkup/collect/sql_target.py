@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from checkup.api import JSON, ErrorClass, Quality, Sql
-from checkup.clean import clean_line
+from checkup.clean import REASON_LENGTH, clean_line
 from checkup.collect.sql_sessions import Ledger, LedgerRow, OpenSql, SqlSession
 from checkup.plan import EndpointPlan
 from checkup.sql.batching import (
@@ -23,6 +23,7 @@ from checkup.sql.batching import (
     WHERE,
     Answer,
     Ask,
+    Doubt,
     Failure,
     batch,
     entered,
@@ -134,6 +135,8 @@ class SqlVisit:
                     yield _refused(name, found)
                 else:
                     wanted.append(_Wanted(name, sql, found))
+            # Those of one limit follow on another: where a server is told of it, that is a round trip each.
+            wanted.sort(key=lambda one: one.sql.timeout_s)
             yield from self._of_the_server(instance, [one for one in wanted if one.sql.scope == "server"])
             yield from self._of_databases(instance, [one for one in wanted if one.sql.scope == "database"])
         finally:
@@ -155,7 +158,9 @@ class SqlVisit:
             raise _stopped()
         self.close()
         self._session = None
-        self._session = self.open(self.plan, facts or ConnectionFacts(transport="odbc"), database)
+        self._session = self.open(
+            self.plan, facts or ConnectionFacts(transport="odbc"), database, told=self._told
+        )
         self._database, self._limit_s = database, 0
         return self._session
 
@@ -166,9 +171,10 @@ class SqlVisit:
             return self._connect(database)
         try:
             session.enter(database)
-        except TransportError:
-            self.close()
-            self._session = None
+        except TransportError as error:
+            if error.error in (ErrorClass.TIMEOUT, ErrorClass.DROPPED):  # its process may be gone
+                self.close()
+                self._session = None
             raise
         self._database, self._limit_s = database, 0
         return session
@@ -208,8 +214,8 @@ class SqlVisit:
             raise self._not_greeted(_failure(error)) from None
         rows: dict[str, Sequence[Row]] = {}
         for statement in statements:
-            answer = answers.get(statement.name, Failure())
-            if not isinstance(answer, Failure):
+            answer = answers.get(statement.name, Doubt("the server's answer does not hold it"))
+            if not isinstance(answer, Failure | Doubt):
                 rows[statement.name] = records(answer)
             elif statement.required:
                 raise self._not_greeted(answer)
@@ -230,7 +236,7 @@ class SqlVisit:
             with self._told(text) as row:
                 given = session.run(text, timeout_s=HELLO_S, most_rows=HELLO_ROWS)
                 row.returned_bytes = _size(given)
-            return sort_answers(asks, given)
+            return sort_answers(self.engine, asks, given)
         answers: dict[str, Answer] = {}
         with self._told(";\n".join([*self.engine.opening, *map(marked, asks)])) as row:
             for text in self.engine.opening:
@@ -243,11 +249,11 @@ class SqlVisit:
                     answers[ask.name] = _failure(error)
                     continue
                 row.returned_bytes += _size(given)
-                answers |= sort_answers([ask], given)
+                answers |= sort_answers(self.engine, [ask], given)
         return answers
 
-    def _not_greeted(self, failure: Failure) -> TransportError:
-        why = refusal(self.engine.name, failure)
+    def _not_greeted(self, answer: Failure | Doubt) -> TransportError:
+        why = _bad(answer.reason) if isinstance(answer, Doubt) else refusal(self.engine.name, answer)
         return TransportError(
             why.error or ErrorClass.BAD_OUTPUT, f"it does not tell who it is: {clean_line(why.reason)}"
         )
@@ -276,23 +282,24 @@ class SqlVisit:
         for answer in (found.answer, canary.answer if canary else None):
             if isinstance(answer, Refusal):
                 return answer
+            if isinstance(answer, Doubt):
+                return _bad(answer.reason)
             if isinstance(answer, Failure):
                 return self._meaning(instance, one, answer)
-        if canary is not None:
-            left_out = _number(canary.answer)
+        if one.sql.canary:
+            left_out = _number(canary.answer) if canary else None
             if left_out is None:
                 return _bad("whether rows were left out could not be told")
             if left_out:
                 return filtered(instance, one.chosen.variant, left_out)
-        assert not isinstance(found.answer, Refusal | Failure)
-        most = one.sql.most_rows
+        assert not isinstance(found.answer, Refusal | Failure | Doubt)
         try:
-            rows = raw_rows(found.answer, one.sql.row, instance.utc_offset_minutes, most)
+            rows = raw_rows(found.answer, one.sql, instance.utc_offset_minutes)
         except ColumnsDiffer as error:
             return _bad(str(error))
         except ValueError:
             return _bad("a moment among its values cannot be read")
-        return rows, found.answer.truncated or len(found.answer.rows) > most
+        return rows, found.answer.truncated or len(found.answer.rows) > one.sql.most_rows
 
     def _meaning(self, instance: Instance, one: _Wanted, failure: Failure) -> Refusal:
         why = refusal(self.engine.name, failure)
@@ -370,6 +377,8 @@ class SqlVisit:
         """
         if self._over():
             return {ask.name: _Timed(_out_of_time()) for ask in group}
+        if len(group) > 1 and not self.engine.several:
+            return self._one_by_one(instance, group, database)
         text = batch(self.engine, group, database)
         began = self.monotonic()
         try:
@@ -384,25 +393,38 @@ class SqlVisit:
         except TransportError as error:
             return self._lost(instance, group, database, error, again)
         spent = round((self.monotonic() - began) * 1000) if len(group) == 1 else None
-        return self._sorted(group, given, database, spent)
+        return self._sorted(instance, group, given, database, spent)
 
     def _sorted(
-        self, group: Sequence[Ask], given: Sequence[ResultSet], database: str, milliseconds: int | None = None
+        self,
+        instance: Instance,
+        group: Sequence[Ask],
+        given: Sequence[ResultSet],
+        database: str,
+        milliseconds: int | None,
     ) -> dict[str, _Timed]:
+        """What came, and what did not come asked once more by itself."""
         expected = _with_place(self.engine, group, database)
-        answers = sort_answers(expected, given)
+        answers = sort_answers(self.engine, expected, given)
+        told = WHERE.name in answers
         if len(expected) > len(group) and not entered(answers, database):
+            if len(group) > 1 and not told:
+                return self._one_by_one(instance, group, database)
             elsewhere = _bad("the session was not in this database")
             return {ask.name: _Timed(elsewhere) for ask in group}
-        nothing = _bad("the server's answer does not hold it")
-        return {ask.name: _Timed(answers.get(ask.name, nothing), milliseconds) for ask in group}
+        found = {name: _Timed(answer, milliseconds) for name, answer in answers.items()}
+        left = [ask for ask in group if ask.name not in found]
+        if len(group) > 1:
+            return found | self._one_by_one(instance, left, database)
+        nothing = _Timed(_bad("the server's answer does not hold it"), milliseconds)
+        return found | {ask.name: nothing for ask in left}
 
     def _failed(
         self, instance: Instance, group: Sequence[Ask], database: str, error: SqlError
     ) -> dict[str, _Timed]:
         """The batch as such failed: what came before stands, the rest is asked one by one."""
         expected = _with_place(self.engine, group, database)
-        came = sort_answers(expected, error.done)
+        came = sort_answers(self.engine, expected, error.done)
         why = refusal(self.engine.name, _failure(error))
         if len(expected) > len(group) and not entered(came, database):
             return {ask.name: _Timed(why) for ask in group}
@@ -489,7 +511,7 @@ class _Gathered:
 
     def lacks(self, database: str, why: Refusal) -> None:
         error = why.error or ErrorClass.BAD_OUTPUT
-        self.missing[database] = {"reason": clean_line(why.reason), "error": error.value}
+        self.missing[database] = {"reason": clean_line(why.reason, REASON_LENGTH), "error": error.value}
 
     def outcome(self, instance: Instance) -> SectionOutcome:
         return _complete(instance, self.wanted, self.rows, self.missing, self.cut, None)
@@ -523,7 +545,7 @@ def _with_place(engine: Engine, group: Sequence[Ask], database: str) -> list[Ask
 
 def _number(answer: Answer | Refusal) -> int | None:
     """The one number of a canary's one row."""
-    if isinstance(answer, Refusal | Failure) or not answer.rows or not answer.rows[0]:
+    if isinstance(answer, Refusal | Failure | Doubt) or not answer.rows or not answer.rows[0]:
         return None
     value = answer.rows[0][0]
     return int(value) if isinstance(value, int | float) else None

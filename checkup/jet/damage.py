@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DamageCode = Literal[
     "page-missing",  # beyond the end of the file
@@ -33,8 +32,7 @@ DamageCode = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Damage:
+class Damage(NamedTuple):
     """One thing that does not hold. `owner` is the definition page of the table concerned, where known."""
 
     code: DamageCode

@@ -134,7 +134,9 @@ class _Walk:
         self._page_faults(numbers, data, [level[at] for at in there])
         self._order(entries, [level[at] for at in there])
         below: list[_Visit] = []
-        children: list[int] = entries.children().tolist()
+        # Most pages are leaves, and most batches hold nothing else.
+        has_nodes = any(page[0] == KIND_INDEX_NODE for page in data)
+        children: list[int] = entries.children().tolist() if has_nodes else []
         place_of = {at: place for place, at in enumerate(there)}
         for at in batch:
             visit, place = level[at], place_of.get(at)

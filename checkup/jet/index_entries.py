@@ -66,6 +66,7 @@ class Entries:
         """Of entries on nodes; of no meaning elsewhere."""
         return self._number(self.length - CHILD_BYTES)
 
+    @cached_property
     def first_bytes(self) -> Numbers:
         """The byte of each entry that tells a null from a value."""
         return self.view("u1", np.where(self.shared > 0, self.base[self.page], self.start))
@@ -98,14 +99,20 @@ class Entries:
     def _compare(self, pairs: Numbers, left_out: int) -> Numbers:
         """-1, 0 or 1 for each: the entry against its follower, but for `left_out` bytes at their ends.
 
-        Eight bytes at a time from behind those that the whole page shares; seldom more than twice.
+        Eight bytes at a time from behind those that the whole page shares; seldom more than twice. The first
+        eight are looked at once for all entries, as nearly each is compared with two others.
         """
         answer: NDArray[np.int8] = np.zeros(len(pairs), np.int8)
+        if not len(pairs):
+            return answer
+        windows, left = self._window(slice(None), 0, left_out)
+        mine, mine_left, other, other_left = windows[pairs], left[pairs], windows[pairs + 1], left[pairs + 1]
         open_pairs: Numbers = np.arange(len(pairs))
         at = 0
         while len(open_pairs):
-            mine, mine_left = self._window(pairs[open_pairs], at, left_out)
-            other, other_left = self._window(pairs[open_pairs] + 1, at, left_out)
+            if at:
+                mine, mine_left = self._window(pairs[open_pairs], at, left_out)
+                other, other_left = self._window(pairs[open_pairs] + 1, at, left_out)
             ended = (mine_left <= 8) & (other_left <= 8)
             less = (mine < other) | ((mine == other) & ended & (mine_left < other_left))
             more = (mine > other) | ((mine == other) & ended & (mine_left > other_left))
@@ -115,14 +122,23 @@ class Entries:
             at += 8
         return answer
 
-    def _window(self, which: Numbers, offset: int, left_out: int) -> tuple[Numbers, Numbers]:
+    def _window(self, which: Numbers | slice, offset: int, left_out: int) -> tuple[Numbers, Numbers]:
         """Eight bytes as a number that compares as they do, and how many bytes are left from there on; what
         lies behind the entry counts as zeros."""
-        start, shared = self.start[which], self.shared[which]
-        at = start + offset + np.where(shared == 0, self.shared_of_page[self.page[which]], 0)
-        left = self.end[which] - self.tail[which] - left_out - at
+        at = self._own_at[which] + offset
+        left = np.maximum(self._own_bytes[which] - (offset + left_out), 0)
         window = self.view(">u8", np.minimum(at, len(self.raw) - 8)).astype(np.uint64)
-        return window & _MASKS[np.clip(left, 0, 8)], np.maximum(left, 0)
+        return window & _MASKS[np.minimum(left, 8)], left
+
+    @cached_property
+    def _own_at(self) -> Numbers:
+        """Where the bytes start that an entry does not share with all others of its page."""
+        return self.start + np.where(self.shared == 0, self.shared_of_page[self.page], 0)
+
+    @cached_property
+    def _own_bytes(self) -> Numbers:
+        """How many there are, with the row pointer and without the child page."""
+        return self.end - self.tail - self._own_at
 
     @cached_property
     def shared_of_page(self) -> Numbers:
@@ -142,11 +158,11 @@ def parse_entries(pages: Sequence[bytes], layout: Format) -> Entries:
     raw = b"".join((*pages, bytes(_AHEAD)))
     flat: NDArray[np.uint8] = np.frombuffer(raw, np.uint8)
     block: Numbers = flat[: len(pages) * size].reshape(len(pages), size)
-    bits: Numbers = np.unpackbits(
-        block[:, layout.index_bits : layout.index_entries], axis=1, bitorder="little"
-    )
-    set_bits = np.flatnonzero(bits)
-    page, end = set_bits // width, set_bits % width
+    marks: Numbers = block[:, layout.index_bits : layout.index_entries]
+    bits = np.unpackbits(marks, axis=1, bitorder="little").view(np.bool_)
+    counts = np.bitwise_count(marks).sum(axis=1, dtype=np.int64)
+    page: Numbers = np.repeat(np.arange(len(pages)), counts)
+    end: Numbers = np.flatnonzero(bits) - page * width
     is_node = block[:, 0] == KIND_INDEX_NODE
     is_first = np.diff(page, prepend=-1) != 0
     start = np.where(is_first, 0, np.roll(end, 1))
@@ -162,10 +178,11 @@ def parse_entries(pages: Sequence[bytes], layout: Format) -> Entries:
     broken[page[end > size - layout.index_entries]] = True
     broken[page[shared > first_length[page]]] = True
     broken[page[shared + end - start < _SHORTEST_KEY + POINTER_BYTES + tail]] = True
-    sound = ~broken[page]
-    page, start, end, shared, tail = (column[sound] for column in (page, start, end, shared, tail))
+    if broken.any():
+        sound = ~broken[page]
+        page, start, end, shared, tail = (column[sound] for column in (page, start, end, shared, tail))
+        counts[broken] = 0
     base = np.arange(len(pages), dtype=np.int64) * size + layout.index_entries
-    count = np.bincount(page, minlength=len(pages))
     return Entries(
         raw=raw,
         page=page,
@@ -174,7 +191,7 @@ def parse_entries(pages: Sequence[bytes], layout: Format) -> Entries:
         shared=shared,
         tail=tail,
         base=base,
-        first=np.cumsum(count) - count,
-        count=count,
+        first=np.cumsum(counts) - counts,
+        count=counts,
         broken=broken,
     )

@@ -114,18 +114,20 @@ def keys_of_entries(entries: Entries, size: Numbers, ascending: Numbers, floatin
     word = kept | np.where(from_first < 8, stored >> (8 * np.minimum(from_first, 7)).astype(np.uint64), 0)
     bits = np.uint64(8) * size.astype(np.uint64)
     keys = np.where(size > 0, word >> (np.uint64(64) - np.maximum(bits, np.uint64(8))), np.uint64(0))
-    mask = _TOP[size] >> (np.uint64(64) - np.maximum(bits, np.uint64(8)))
-    keys = np.where(ascending, keys, ~keys & mask)
-    sign = np.uint64(1) << (np.maximum(bits, np.uint64(8)) - np.uint64(1))
-    keys = np.where(floating, _one_zero(keys, sign), keys)
-    keys[entries.first_bytes() != np.where(ascending, _VALUE_ASCENDING, _VALUE_DESCENDING)] = _NULL
+    if not ascending.all():
+        mask = _TOP[size] >> (np.uint64(64) - np.maximum(bits, np.uint64(8)))
+        keys = np.where(ascending, keys, ~keys & mask)
+    if floating.any():
+        sign = np.uint64(1) << (np.maximum(bits, np.uint64(8)) - np.uint64(1))
+        keys = np.where(floating, _one_zero(keys, sign), keys)
+    keys[entries.first_bytes != np.where(ascending, _VALUE_ASCENDING, _VALUE_DESCENDING)] = _NULL
     keys[size == 0] = 0
     return keys
 
 
 def strange_entries(entries: Entries, size: Numbers, ascending: Numbers, alone: Numbers) -> Numbers:
     """Those that do not start with null or value, or do not have the length that their only column gives."""
-    first = entries.first_bytes()
+    first = entries.first_bytes
     is_value = first == np.where(ascending, _VALUE_ASCENDING, _VALUE_DESCENDING)
     is_null = first == np.where(ascending, _NULL_ASCENDING, _NULL_DESCENDING)
     wanted = 1 + np.where(is_value, size, 0) + POINTER_BYTES + entries.tail

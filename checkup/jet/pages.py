@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from checkup.jet.formats import Format
 from checkup.jet.source import Range, Source, SourceError
@@ -18,8 +18,7 @@ MOST_RUN_BYTES: Final = 1 << 20  # of one request
 MOST_GAP_PAGES: Final = 8
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """The most that may be read; None is no limit."""
 
     bytes: int | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from checkup.jet.damage import Damage, DamageCode
 
@@ -83,8 +82,7 @@ MOST_OF_A_CODE: Final = 200
 """Problems of one code that are kept; the rest is counted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that does not hold.
 
     `page` is the first of `pages` pages in a row; `owner` the definition page of the table concerned, None

@@ -255,12 +255,23 @@ class RowChecks:
         """Whether each variable column starts where or behind where the one before it starts."""
         rows = np.flatnonzero(which)
         answer: NDArray[np.bool_] = np.ones(len(which), np.bool_)
+        if not len(rows):
+            return answer
         counts = shape.variable[rows] + 1
-        row: Numbers = np.repeat(rows, counts)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        offsets = _offsets(flat, _only(shape, row), place, self._layout.count_size)
-        falls = (offsets[1:] < offsets[:-1]) & (place[1:] > 0)
-        answer[row[1:][falls]] = False
+        firsts = np.cumsum(counts) - counts
+        number = np.arange(int(counts.sum()))
+        if shape.jumps is None:
+            # As below, without what only jumps need.
+            size = self._layout.count_size
+            at = np.repeat(shape.first_at[rows] + size * firsts, counts) - size * number
+            offsets = _count(flat, at, size)
+        else:
+            place = number - np.repeat(firsts, counts)
+            offsets = _offsets(flat, _only(shape, np.repeat(rows, counts)), place, self._layout.count_size)
+        falls = offsets[1:] < offsets[:-1]
+        falls[firsts[1:] - 1] = False  # from one row to the next
+        if falls.any():
+            answer[np.repeat(rows, counts)[1:][falls]] = False
         return answer
 
     def _index_rows(self, flat: Numbers, rows: _Rows, shape: _Shape, key: _Key) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Range = tuple[int, int]
 """Offset and length, in bytes."""
@@ -14,8 +13,7 @@ SourceErrorKind = Literal["gone", "denied", "timeout", "budget", "broken"]
 budget: the answer would cost more than was allowed. broken: the connection or the disk failed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stat:
+class Stat(NamedTuple):
     """What the file system says of the file; times in seconds since 1970 UTC, None where it does not say.
 
     `read_only`: the file itself lets nobody write, whatever the rights of an account.

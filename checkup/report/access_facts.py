@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from checkup.api import Bytes, Number, Ratio
 from checkup.assessment import Outcome
-from checkup.report.access_results import FileResults
-from checkup.report.access_space import PLAIN, UNKNOWN, Space, style_of
+from checkup.report.access_space import Space
 from checkup.report.charts import share
 from checkup.report.input import EndpointFacts
 from checkup.report.model import AccessTable, Figure, Pair
 from checkup.report.systems import way_in
+from checkup.report.target_results import PLAIN, UNKNOWN, TargetResults
 from checkup.report.text import NBSP, capital, clean, count
 
 USERS, LOCK = "users", "stale-lock"
@@ -55,19 +55,19 @@ _VERSIONS: Mapping[str, str] = {"jet3": "Jet 3 (.mdb)", "jet4": "Jet 4 (.mdb)"}
 # --- users ------------------------------------------------------------------------------------
 
 
-def users_figure(file: FileResults) -> tuple[Figure, str]:
+def users_figure(file: TargetResults) -> tuple[Figure, str]:
     """The figure in large print, and the words of the overview."""
     machines, declared = file.shown(USERS, "machines"), file.shown(USERS, "declared")
     if machines:
         most = f"; {declared} are declared" if declared else ""
         shown = f"{machines} ({declared} declared)" if declared else machines
-        return Figure(number=machines, label=f"machines in it{most}", style=style_of(file, USERS)), shown
+        return Figure(number=machines, label=f"machines in it{most}", style=file.style(USERS)), shown
     if file.outcome(USERS) is Outcome.NOT_APPLICABLE:
         return Figure(number="0", label="machines in it: nobody had it open", style=PLAIN), "nobody"
     return Figure(number=UNKNOWN, label="machines in it: not known", style=PLAIN), UNKNOWN
 
 
-def _users(file: FileResults) -> str:
+def _users(file: TargetResults) -> str:
     names = file.shown(USERS, "names")
     if names:
         machines, declared = file.shown(USERS, "machines"), file.shown(USERS, "declared")
@@ -87,7 +87,7 @@ def _users(file: FileResults) -> str:
 # --- tables -----------------------------------------------------------------------------------
 
 
-def tables_of(file: FileResults, space: Space) -> Iterator[AccessTable]:
+def tables_of(file: TargetResults, space: Space) -> Iterator[AccessTable]:
     """The largest tables, and behind them those that are near a limit."""
     near = _near(file)
     rows = dict(file.items(TABLES, "rows"))
@@ -114,7 +114,7 @@ def _share(part: float, shown: str) -> str:
     return shown if part >= 0.001 or not part else f"<{NBSP}0.1{NBSP}%"
 
 
-def _near(file: FileResults) -> dict[str, list[str]]:
+def _near(file: TargetResults) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for check, template in _NEAR.items():
         for result in file.findings(check):
@@ -125,7 +125,7 @@ def _near(file: FileResults) -> dict[str, list[str]]:
     return found
 
 
-def tables_note(file: FileResults) -> str:
+def tables_note(file: TargetResults) -> str:
     number = file.metric(TABLES, "tables")
     listed = sum(1 for _ in file.items(TABLES, "table_bytes"))
     if number is None:
@@ -140,7 +140,7 @@ def tables_note(file: FileResults) -> str:
 # --- the rest ---------------------------------------------------------------------------------
 
 
-def facts_of(file: FileResults) -> Iterator[Pair]:
+def facts_of(file: TargetResults) -> Iterator[Pair]:
     yield "Who was in it", _users(file)
     yield "Made at the site", _made_here(file)
     yield "Links", _links(file)
@@ -169,27 +169,27 @@ def _way(endpoint: EndpointFacts) -> str:
     return f"{known} {clean(endpoint.address, 120)}" if known.endswith("from") and endpoint.address else known
 
 
-def _compacted(file: FileResults) -> Iterator[Pair]:
+def _compacted(file: TargetResults) -> Iterator[Pair]:
     made, by, age = (file.shown("compaction-age", name) for name in ("made", "by", "age"))
     if made:
         worked = f"; worked in for {age} since" if age else ""
         yield "Made anew", f"{made}, by {by}{worked}." if by else f"{made}{worked}."
 
 
-def _place(file: FileResults) -> Iterator[Pair]:
+def _place(file: TargetResults) -> Iterator[Pair]:
     said = " ".join(filter(None, (file.said("placement"), file.said("folder-rights"))))
     if said:
         yield "Place", said
 
 
-def _password(file: FileResults) -> str:
+def _password(file: TargetResults) -> str:
     kind = file.shown("password", "password")
     if kind:
         return _PASSWORDS.get(kind, "Whether there is one could not be told.")
     return file.said("password")
 
 
-def _made_here(file: FileResults) -> str:
+def _made_here(file: TargetResults) -> str:
     """What the site added or changed; where nobody said what was shipped, all that lies beside the tables."""
     match file.outcome(CUSTOMISED):
         case Outcome.FINDING:
@@ -203,7 +203,7 @@ def _made_here(file: FileResults) -> str:
             return _beside_tables(file)
 
 
-def _beside_tables(file: FileResults) -> str:
+def _beside_tables(file: TargetResults) -> str:
     check = "front-end-as-back-end"
     if file.outcome(check) in (Outcome.FINDING, Outcome.PASSED):
         named = [(kinds, file.shown(check, kinds)) for kinds in _BESIDE]
@@ -215,7 +215,7 @@ def _beside_tables(file: FileResults) -> str:
     return f"Not known: {why.rstrip('.')}." if why else "Not looked at on this visit."
 
 
-def _links(file: FileResults) -> str:
+def _links(file: TargetResults) -> str:
     said = " ".join(filter(None, (file.said("linked-tables"), file.said("linked-without-key"))))
     if said:
         return said

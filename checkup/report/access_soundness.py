@@ -8,8 +8,8 @@ from typing import get_args
 
 from checkup.api import Depth, Impact
 from checkup.assessment import ItemResult, Outcome
-from checkup.report.access_results import FileResults
 from checkup.report.model import Pair
+from checkup.report.target_results import TargetResults
 from checkup.report.text import clean, count
 
 INTEGRITY, UNFINISHED, COMPACTION, LOST = (
@@ -56,18 +56,18 @@ class Soundness:
     verdict: str
 
 
-def damages(file: FileResults) -> list[ItemResult]:
+def damages(file: TargetResults) -> list[ItemResult]:
     """Faults that matter: traces that do no harm are none."""
     return [result for result in file.findings(INTEGRITY) if result.impact is not Impact.NOTE]
 
 
-def depth_of(file: FileResults) -> Depth | None:
+def depth_of(file: TargetResults) -> Depth | None:
     place = file.metric(INTEGRITY, "depth")
     known = place is not None and 0 <= place < len(DEPTHS)
     return DEPTHS[int(place)] if place is not None and known else None
 
 
-def soundness_of(file: FileResults) -> Soundness:
+def soundness_of(file: TargetResults) -> Soundness:
     hurt = damages(file)
     if hurt:
         places = [clean(result.item, 120) for result in hurt]
@@ -96,7 +96,7 @@ def soundness_of(file: FileResults) -> Soundness:
     return Soundness("the file is sound as far as it was looked into", "sound, as far as seen", "ok", said)
 
 
-def soundness_facts(file: FileResults, found: Soundness) -> Iterator[Pair]:
+def soundness_facts(file: TargetResults, found: Soundness) -> Iterator[Pair]:
     yield "Verdict", found.verdict
     depth = depth_of(file)
     if depth is not None:
@@ -110,7 +110,7 @@ def soundness_facts(file: FileResults, found: Soundness) -> Iterator[Pair]:
     )
 
 
-def _plain(file: FileResults, check: str, good: str) -> str:
+def _plain(file: TargetResults, check: str, good: str) -> str:
     """What a check says, in one sentence; `good` where it passed."""
     match file.outcome(check):
         case Outcome.PASSED:
@@ -125,11 +125,11 @@ def _plain(file: FileResults, check: str, good: str) -> str:
             return "Not looked at on this visit."
 
 
-def _reason(file: FileResults, check: str, outcome: Outcome) -> str:
+def _reason(file: TargetResults, check: str, outcome: Outcome) -> str:
     return file.reason(check, outcome).rstrip(".") or "no reason given"
 
 
-def warning_of(file: FileResults) -> str:
+def warning_of(file: TargetResults) -> str:
     """What to know before anyone compacts the file; "" where nothing speaks against it."""
     first = before_compaction(file)
     if first:
@@ -142,7 +142,7 @@ def warning_of(file: FileResults) -> str:
     return ""
 
 
-def before_compaction(file: FileResults) -> str:
+def before_compaction(file: TargetResults) -> str:
     """What must be settled before anyone compacts the file; "" where nothing speaks against it."""
     reasons = [check for check in (COMPACTION, INTEGRITY) if _forbids(file, check)]
     cards = list(dict.fromkeys(card.number for check in reasons if (card := file.reference(check))))
@@ -151,5 +151,5 @@ def before_compaction(file: FileResults) -> str:
     return "its damage is settled" if reasons else ""
 
 
-def _forbids(file: FileResults, check: str) -> bool:
+def _forbids(file: TargetResults, check: str) -> bool:
     return bool(damages(file)) if check == INTEGRITY else bool(file.findings(check))

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 from checkup.api import Bytes, Instant, Ratio
 from checkup.assessment import Outcome
-from checkup.report.access_results import AREA, FileResults
 from checkup.report.charts import Bar, Filling, bar, filling
-from checkup.report.findings import ranking
 from checkup.report.model import Figure, Trend
+from checkup.report.target_results import PLAIN, UNKNOWN, TargetResults
 from checkup.report.text import NBSP, bytes_text
 from checkup.report.trends import trend_of
 
 SIZE, GROWTH, SPACE = "size-limit", "size-forecast", "reclaimable"
-UNKNOWN = "–"
-PLAIN = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Space:
         return self.filled / self.limit if self.filled is not None and self.limit else None
 
 
-def space_of(file: FileResults) -> Space:
+def space_of(file: TargetResults) -> Space:
     size, limit = file.amount(SIZE, "size"), file.amount(SIZE, "largest")
     free, lost = file.amount(SPACE, "free"), file.amount(SPACE, "lost")
     inside = free if free is not None else file.amount(SIZE, "free_inside")
@@ -42,18 +39,18 @@ def space_of(file: FileResults) -> Space:
     return Space(size, limit, filled, free, lost)
 
 
-def figures(file: FileResults, space: Space) -> tuple[Figure, Figure, Figure]:
+def figures(file: TargetResults, space: Space) -> tuple[Figure, Figure, Figure]:
     """Size, filling, and what compaction gives: what a manager asks first."""
     limit = f"; its limit is {bytes_text(space.limit)}" if space.limit else ""
     share = file.printer.formats.value(Ratio(space.share)) if space.share is not None else UNKNOWN
     gain = file.shown(SPACE, "reclaimable")
     return (
         Figure(number=_size(space), label=f"size of the file{limit}", style=PLAIN),
-        Figure(number=share, label="of the limit is filled", style=style_of(file, SIZE)),
+        Figure(number=share, label="of the limit is filled", style=file.style(SIZE)),
         Figure(
             number=gain or UNKNOWN,
             label="compaction would give back, at least" if gain else "to give back by compaction: not known",
-            style=style_of(file, SPACE),
+            style=file.style(SPACE),
         ),
     )
 
@@ -62,22 +59,11 @@ def _size(space: Space) -> str:
     return bytes_text(space.size) if space.size is not None else UNKNOWN
 
 
-def style_of(file: FileResults, check: str) -> str:
-    """The colour of what a check found: that of its most urgent finding, PLAIN where it found nothing."""
-    return next(
-        (
-            {"P1": "bad", "P2": "bad", "P3": "warn"}.get(ranking(r).priority.value, PLAIN)
-            for r in file.open(check)
-        ),
-        PLAIN,
-    )
-
-
-def size_bar(file: FileResults, space: Space) -> Bar | None:
+def size_bar(file: TargetResults, space: Space) -> Bar | None:
     """The size against the limit, for the overview."""
     if space.filled is None or not space.limit:
         return None
-    style = style_of(file, SIZE)
+    style = file.style(SIZE)
     spoken = f"{bytes_text(space.filled)} filled of {bytes_text(space.limit)}"
     return bar(
         space.filled,
@@ -88,7 +74,7 @@ def size_bar(file: FileResults, space: Space) -> Bar | None:
     )
 
 
-def filling_of(file: FileResults, space: Space) -> tuple[str, Filling | None, str]:
+def filling_of(file: TargetResults, space: Space) -> tuple[str, Filling | None, str]:
     """The chart of what the file holds, under the sentence that it shows, and the note below it."""
     if space.size is None or space.limit is None or space.filled is None:
         return "", None, ""
@@ -112,7 +98,7 @@ def filling_of(file: FileResults, space: Space) -> tuple[str, Filling | None, st
     return caption, drawn, _note(file, known=known)
 
 
-def _note(file: FileResults, *, known: bool) -> str:
+def _note(file: TargetResults, *, known: bool) -> str:
     if not known:
         return "How much of the file is empty was not looked at, so all of it counts as filled."
     after, gain = file.shown(SPACE, "after"), file.shown(SPACE, "reclaimable")
@@ -126,16 +112,16 @@ def _note(file: FileResults, *, known: bool) -> str:
 # --- growth -----------------------------------------------------------------------------------
 
 
-def growth_of(file: FileResults) -> tuple[Trend | None, str]:
+def growth_of(file: TargetResults) -> tuple[Trend | None, str]:
     """The chart of the past visits and what is to be expected, in words."""
     # Sizes with and without the empty pages inside are two histories; the check says which one is current.
     name = "size_bytes" if file.metric(GROWTH, "filled_bytes") is None else "filled_bytes"
-    history = file.history.get((AREA + GROWTH, name))
+    history = file.history.get((file.name(GROWTH), name, ""))
     chart = trend_of(history, file.printer) if history else None
     return chart, _expected(file)
 
 
-def _expected(file: FileResults) -> str:
+def _expected(file: TargetResults) -> str:
     a_month, full_on = file.shown(GROWTH, "growth_a_month"), file.shown(GROWTH, "full_on")
     if full_on:
         between = _between(file)
@@ -149,14 +135,14 @@ def _expected(file: FileResults) -> str:
     return "How fast it grows could not be told."
 
 
-def _between(file: FileResults) -> str:
+def _between(file: TargetResults) -> str:
     earliest, latest = file.shown(GROWTH, "earliest"), file.shown(GROWTH, "latest")
     if earliest and latest and earliest != latest:
         return f" (between {earliest} and {latest})"
     return f" ({earliest} at the earliest)" if earliest and not latest else ""
 
 
-def fullness(file: FileResults, space: Space) -> str:
+def fullness(file: TargetResults, space: Space) -> str:
     """The clause of the headline: "66 % of its 2 GB are filled, which lasts until about 3 Mar 2028"."""
     if space.share is None or space.limit is None:
         return "its size is not known"

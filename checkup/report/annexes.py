@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from checkup.assessment import Assessment
 from checkup.report.findings import Printing
 from checkup.report.input import CommandText, EndpointFacts, LedgerLine, ReportInput, RunFacts
+from checkup.report.levels import levels_text, own_levels
 from checkup.report.model import Command, LedgerDay, LevelRow, Pair, Reached
 from checkup.report.systems import clock, way_in
-from checkup.report.text import NBSP, Formats, clean, clean_block, count, duration_text
+from checkup.report.text import Formats, clean, clean_block, count, duration_text
 from checkup.report.words import VISITS
 
 MOST_LEDGER_LINES = 2000
@@ -93,31 +94,12 @@ def levels(assessment: Assessment, printer: Printing) -> list[LevelRow]:
         LevelRow(
             probe=clean(probe.id, 120),
             title=clean(probe.title),
-            defaults=_levels(probe.levels.items()),
-            own=_own(identifier, assessment, printer),
+            defaults=levels_text(probe.levels.items()),
+            own=own_levels(identifier, assessment, printer.where),
         )
         for identifier, probe in sorted(assessment.probes.items())
         if identifier in planned and probe.levels
     ]
-
-
-def _own(probe: str, assessment: Assessment, printer: Printing) -> tuple[Pair, ...]:
-    """The site's own levels, and where they hold; one line for all places alike."""
-    places: dict[str, list[str]] = {}
-    checks = [check for check in assessment.checks if check.probe == probe]
-    for check in checks:
-        if check.levels:
-            places.setdefault(_levels(check.levels.items()), []).append(printer.where(check.target))
-    return tuple(
-        ("everywhere" if len(where) == len(checks) > 1 else ", ".join(where), text)
-        for text, where in places.items()
-    )
-
-
-def _levels(levels: Iterable[Pair]) -> str:
-    return " · ".join(
-        f"{clean(name, 80).replace('_', NBSP)}{NBSP}{clean(value, 80)}" for name, value in levels
-    )
 
 
 def ledger(lines: Sequence[LedgerLine], formats: Formats) -> list[LedgerDay]:

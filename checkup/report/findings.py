@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from checkup.api import When
 from checkup.assessment import Assessment, ItemResult, Priority, ProbeText, Ranking, Trend
+from checkup.report.levels import levels_in_force
 from checkup.report.model import Card, Note, Place, WaivedRow
-from checkup.report.text import NBSP, Formats, clean, count, day, fill, prose
-from checkup.report.words import CHANGES
+from checkup.report.text import NBSP, Formats, and_so_on, clean, count, day, fill, prose
+from checkup.report.words import CHANGES, SOURCES
 
 MOST_PLACES = 60
 MOST_NOTES = 100
+MOST_NAMED = 8
 
 _PRIORITIES = list(Priority)
 _WHENS = [When.NOW, When.BEFORE_NEXT_VISIT, When.LATER, None]
@@ -45,6 +47,19 @@ class Printing:
         values |= {"item": clean(result.item, 200), "target": self.where(result.target)}
         template = self.probe(result.probe).messages.get(result.message, result.message)
         return fill(template, values)
+
+    def messages(self, results: Sequence[ItemResult]) -> list[str]:
+        """What findings say, each sentence once: what differs in nothing but its thing is told of the first,
+        and the others are named behind it."""
+        alike: dict[tuple[str, str], list[ItemResult]] = {}
+        for result in results:
+            alike.setdefault((result.probe, self.message(replace(result, item="·"))), []).append(result)
+        return [self._told_once(group) for group in alike.values()]
+
+    def _told_once(self, group: Sequence[ItemResult]) -> str:
+        first = self.message(group[0])
+        others = list(dict.fromkeys(clean(one.item, 200) for one in group if self.message(one) != first))
+        return f"{first} The same holds for {and_so_on(others, MOST_NAMED)}." if others else first
 
     def evidence(self, result: ItemResult) -> str:
         """The measured values with their names, without the limit (it has a place of its own)."""
@@ -138,7 +153,20 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
         action=first_sentence(remedy) or (messages[0] if same else title),
         verify=prose(probe.verify),
         concerns=clean(first.function or rank.function, 120),
+        levels=levels_in_force(
+            first.probe, (finding.target for finding in group), printer.assessment, printer.where
+        ),
+        source=_source(group, printer),
     )
+
+
+def _source(group: Sequence[ItemResult], printer: Printing) -> str:
+    """What was asked, and when: "PostgreSQL, 2 Mar 2026, 09:00"."""
+    sources = dict.fromkeys(source for one in group for source in one.source.split("+") if source)
+    asked = [SOURCES.get(source, clean(source, 60)) for source in sources]
+    times = sorted(one.collected_at for one in group if one.collected_at)
+    seen = dict.fromkeys(printer.formats.moment(at) for at in (times[:1] + times[-1:]))
+    return ", ".join(part for part in (" and ".join(asked), " to ".join(seen)) if part)
 
 
 def several_places(findings: Sequence[ItemResult], printer: Printing) -> str:
@@ -155,7 +183,6 @@ def _place(finding: ItemResult, message: str, printer: Printing) -> Place:
         where=printer.place(finding.target, finding.item),
         found=message,
         evidence=evidence.strip(),
-        seen=printer.formats.moment(finding.collected_at) if finding.collected_at else "",
         state=state(finding, printer),
         marks=tuple(_marks(finding, printer)),
     )
@@ -193,6 +220,10 @@ def _ranking_text(rank: Ranking) -> str:
     decide = "to be decided with you: no way round is known" if rank.needs_decision else ""
     text = "; ".join(part for part in (clean(rank.because), kind, decide) if part)
     return text[:1].upper() + text[1:]
+
+
+def sentences(text: str) -> list[str]:
+    return _SENTENCE_END.split(text)
 
 
 def first_sentence(text: str) -> str:

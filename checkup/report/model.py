@@ -33,7 +33,6 @@ class Place:
     where: str
     found: str
     evidence: str
-    seen: str
     state: str
     marks: tuple[str, ...]
 
@@ -61,6 +60,8 @@ class Card:
     action: str
     verify: str
     concerns: str
+    levels: str = ""  # the thresholds that it was judged by, and whose they are
+    source: str = ""  # what was asked, and when
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,9 +185,9 @@ class PriorityMark:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AccessAction:
-    """What to do about one matter of an Access file, or about several that the same deed settles. A note has
-    no card."""
+class TargetAction:
+    """What to do about one matter of a target, or about several that the same deed settles. A note has no
+    card."""
 
     priority: str
     style: str
@@ -230,7 +231,7 @@ class AccessPage:
     growth_text: str
     marks: tuple[PriorityMark, ...]
     warning: str
-    actions: tuple[AccessAction, ...]
+    actions: tuple[TargetAction, ...]
     soundness: tuple[Pair, ...]
     tables: tuple[AccessTable, ...]
     tables_near: bool
@@ -246,6 +247,115 @@ class AccessPage:
     sound: str
     sound_style: str
     users: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreRow:
+    """Could this database be brought back? `style` is "ok", "bad" or "warn"; texts are "" where not known."""
+
+    database: str
+    answer: str
+    style: str
+    until: str
+    lost: str
+    place: str
+    takes: str
+    tried: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SqlDatabase:
+    """`bar` is the part of `room` that is filled; `room` is what limits the database first."""
+
+    name: str
+    data: str
+    log: str
+    bar: Bar | None
+    room: str
+    a_month: str
+    full_on: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SqlVolume:
+    """`bar` is what is filled of it."""
+
+    name: str
+    free: str
+    size: str
+    bar: Bar | None
+    full_on: str
+    style: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """A statement by its number: its text is never fetched. `change` is against the last visit."""
+
+    name: str
+    share: str
+    bar: Share
+    change: str
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlindSpot:
+    """What a right of the check-up's login would open."""
+
+    right: str
+    checks: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """Some checks of one subject, with what each of them found."""
+
+    title: str
+    rows: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SqlPage:
+    """A SQL instance for the practice manager (headline, figures, what to do, the back-up story) and for IS
+    (the rest). `grants` are the statements that open the blind spots, in the order to run them; `login` is
+    that of the check-up. `examined` is False where nothing could be judged.
+    """
+
+    anchor: str
+    title: str
+    kind: str
+    examined: bool
+    headline: str
+    figures: tuple[Figure, ...]
+    marks: tuple[PriorityMark, ...]
+    actions: tuple[TargetAction, ...]
+    restore_text: str
+    restore: tuple[RestoreRow, ...]
+    restore_note: str
+    growth: Trend | None
+    growth_text: str
+    databases: tuple[SqlDatabase, ...]
+    with_logs: bool
+    databases_note: str
+    volumes: tuple[SqlVolume, ...]
+    facts: tuple[Pair, ...]
+    topics: tuple[Topic, ...]
+    statements: tuple[Statement, ...]
+    statements_note: str
+    indexes: tuple[str, ...]
+    blind_spots: tuple[BlindSpot, ...]
+    grants: tuple[str, ...]
+    grants_where: str
+    totals: str
+    not_checked: tuple[Pair, ...]
+    passed: str
+    not_applicable: str
+    # What the overview of several instances says of this one.
+    release: str
+    size: str
+    recoverable: str
+    recoverable_style: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +476,7 @@ class ReportView:
     notes_left_out: int
     waived: tuple[WaivedRow, ...]
     access: tuple[AccessPage, ...]
+    sql: tuple[SqlPage, ...]
     unused_waivers: tuple[str, ...]
     systems: tuple[SystemPage, ...]
     quiet_systems: tuple[SystemLine, ...]

@@ -20,7 +20,16 @@ from checkup.report.model import (
     SystemPage,
 )
 from checkup.report.text import NBSP, clean, count, duration_text
-from checkup.report.words import ACCESS, NO_ERROR_CLASS, RESULT, WHAT_IT_TAKES
+from checkup.report.words import (
+    GRANT_TO_RUN,
+    NO_ERROR_CLASS,
+    OWN_PAGE,
+    RESULT,
+    SQL_ENGINES,
+    WHAT_A_DATABASE_TAKES,
+    WHAT_AN_INSTANCE_TAKES,
+    WHAT_IT_TAKES,
+)
 
 # So few systems that each gets its own table, findings or not.
 FEW_SYSTEMS = 4
@@ -49,8 +58,8 @@ def by_check(results: Iterable[ItemResult]) -> dict[tuple[str, str], list[ItemRe
 def systems(
     given: ReportInput, by_card: Sequence[tuple[Card, Sequence[ItemResult]]], printer: Printing
 ) -> tuple[list[SystemPage], list[SystemLine]]:
-    """A table for each system with findings of its own, one line for each of the others. Access files have
-    a page of their own.
+    """A table for each system with findings of its own, one line for each of the others. Access files and SQL
+    instances have pages of their own.
 
     A finding that many systems share is told on its card; it alone makes no table.
     """
@@ -60,7 +69,7 @@ def systems(
         checks.setdefault(check.target, []).append(check)
     results = by_check(assessment.results)
     reached = last_reached(given)
-    targets = [target for target in assessment.targets if target.kind != ACCESS]
+    targets = [target for target in assessment.targets if target.kind not in OWN_PAGE]
     if "" in checks:
         targets.append(Target(id="", kind="site"))
     own: set[str] = set()
@@ -331,10 +340,12 @@ def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
     planned = Counter(check.target for check in assessment.checks)
     whole = Counter(check.target for check in missing)
     results = by_check(assessment.not_checked)
-    groups: dict[tuple[str, ErrorClass | None, str], list[str]] = {}
+    kinds = {target.id: target.kind for target in assessment.targets}
+    groups: dict[tuple[str, ErrorClass | None, str, str], list[str]] = {}
     for check in missing:
         for item in results.get((check.probe, check.target)) or [None]:
-            key = (check.target, item.error if item else None, item.reason if item else "no result")
+            takes = what_it_takes(kinds.get(check.target, ""), item)
+            key = (check.target, item.error if item else None, item.reason if item else "no result", takes)
             title = clean(printer.probe(check.probe).title)
             named = clean(item.item, 120) if item else ""
             groups.setdefault(key, []).append(f"{title} ({named})" if named else title)
@@ -344,13 +355,14 @@ def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
         if (probe, target) not in checked:
             for item in items:
                 title = f"{clean(printer.probe(probe).title)} ({clean(item.item or 'in part', 120)})"
-                groups.setdefault((target, item.error, item.reason), []).append(title)
+                takes = what_it_takes(kinds.get(target, ""), item)
+                groups.setdefault((target, item.error, item.reason, takes), []).append(title)
     # Machines that miss the same for the same reason share a line.
-    rows: dict[tuple[str, str, ErrorClass | None], list[str]] = {}
-    sizes: Counter[tuple[str, str, ErrorClass | None]] = Counter()
-    for (target, error, reason), titles in groups.items():
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    sizes: Counter[tuple[str, str, str]] = Counter()
+    for (target, error, reason, takes), titles in groups.items():
         everything = whole[target] == planned[target] == len(titles)
-        row = (_reason(error, reason), _titles(titles, everything=everything), error)
+        row = (_reason(error, reason), _titles(titles, everything=everything), takes)
         rows.setdefault(row, []).append(printer.where(target))
         sizes[row] += len(titles)
     return [
@@ -358,11 +370,28 @@ def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
             where=_places(places),
             reason=row[0],
             checks=row[1],
-            takes=WHAT_IT_TAKES[row[2]] if row[2] else NO_ERROR_CLASS,
+            takes=row[2],
             count=sizes[row],
         )
         for row, places in sorted(rows.items(), key=lambda pair: (-sizes[pair[0]], pair[0][0], pair[1]))
     ]
+
+
+_STATEMENTS = ("GRANT ", "CREATE USER ")
+
+
+def what_it_takes(kind: str, result: ItemResult | None) -> str:
+    """What would make of this result a checked one; `kind` is its target's."""
+    if result is None or result.error is None:
+        return NO_ERROR_CLASS
+    error = result.error
+    if kind not in SQL_ENGINES:
+        return WHAT_IT_TAKES[error]
+    if error is ErrorClass.DENIED and any(verb in result.reason for verb in _STATEMENTS):
+        return GRANT_TO_RUN
+    if result.item and error in WHAT_A_DATABASE_TAKES:
+        return WHAT_A_DATABASE_TAKES[error]
+    return WHAT_AN_INSTANCE_TAKES.get(error, WHAT_IT_TAKES[error])
 
 
 def _places(places: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -111,6 +111,13 @@ def significant(value: float, digits: int = 3) -> str:
 def capital(text: str) -> str:
     """The same with its first letter large."""
     return text[:1].upper() + text[1:]
+
+
+def and_so_on(names: Sequence[str], most: int) -> str:
+    """ "A, B and C"; "A, B and 7 more" where there are more than `most`."""
+    shown = [*names] if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    *first, last = shown
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def count(number: int, one: str, many: str = "") -> str:

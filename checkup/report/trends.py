@@ -12,7 +12,7 @@ from checkup.report.findings import Printing
 from checkup.report.input import MetricHistory
 from checkup.report.model import KeyFigure, Trend
 from checkup.report.text import byte_unit, clean
-from checkup.report.words import ACCESS
+from checkup.report.words import OWN_PAGE, SQL_ENGINES
 
 MOST_CHARTS = 4
 MOST_FIGURES = 16
@@ -25,13 +25,13 @@ SOON = timedelta(days=3 * 365)
 
 
 def trends(history: Sequence[MetricHistory], printer: Printing) -> list[Trend]:
-    """Charts of what moves towards a limit: the nearest to it first. Access files have theirs on their own
-    page."""
-    files = {target.id for target in printer.assessment.targets if target.kind == ACCESS}
+    """Charts of what moves towards a limit: the nearest to it first. Targets with a page of their own have
+    theirs there."""
+    elsewhere = {target.id for target in printer.assessment.targets if target.kind in OWN_PAGE}
     candidates = [
         (metric, points)
         for metric in history
-        if metric.target not in files
+        if metric.target not in elsewhere
         if metric.limit and len(points := _points(metric)) >= FEWEST_POINTS
         if _worth_a_chart(metric, points)
     ]
@@ -46,11 +46,13 @@ def trend_of(metric: MetricHistory, printer: Printing) -> Trend | None:
 
 
 def key_figures(history: Sequence[MetricHistory], printer: Printing) -> list[KeyFigure]:
-    """Every other number with a past, the ones that moved most first."""
+    """Every other number with a past, the ones that moved most first. Of a SQL instance it would be the ages
+    of its back-ups and the like; what matters of these stands on its page."""
+    instances = {target.id for target in printer.assessment.targets if target.kind in SQL_ENGINES}
     figures: list[tuple[float, KeyFigure]] = []
     for metric in history:
         points = _points(metric)
-        if len(points) < 2:
+        if len(points) < 2 or metric.target in instances:
             continue
         values = [value for _, value in points]
         moved = _moved(values[0], values[-1])

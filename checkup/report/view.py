@@ -13,7 +13,6 @@ from checkup.report.comparison import compared
 from checkup.report.findings import MOST_NOTES, cards, grouped, notes, open_findings, printing, waived_rows
 from checkup.report.input import ReportInput
 from checkup.report.model import (
-    AccessPage,
     Card,
     ChangeGroup,
     Command,
@@ -22,6 +21,7 @@ from checkup.report.model import (
     ReportView,
     SystemPage,
 )
+from checkup.report.sql import sql_pages
 from checkup.report.systems import not_checked, systems
 from checkup.report.text import Formats, clean
 from checkup.report.words import VISITS
@@ -34,6 +34,7 @@ _HEADINGS = {
     "trends": "Growth and forecast",
     "findings": "Findings",
     "access": "Access databases",
+    "sql": "SQL databases",
     "systems": "Systems examined",
     "compared": "Machines compared",
     "not_checked": "What was not checked, and why",
@@ -60,6 +61,7 @@ def build_view(given: ReportInput) -> ReportView:
     changes = summary.changes(assessment, by_card, printer)
     pages, lines = systems(given, by_card, printer)
     files = access_pages(given, by_card, printer)
+    instances = sql_pages(given, by_card, printer)
     side_by_side = compared(assessment, printer)
     missing = not_checked(given, printer)
     found_notes = notes(assessment, printer)
@@ -69,6 +71,7 @@ def build_view(given: ReportInput) -> ReportView:
     thresholds = annexes.levels(assessment, printer)
     days = annexes.ledger(given.ledger, formats)
     texts = annexes.commands(given.commands)
+    length = _pages(printed, len(files) + len(instances), pages, missing, changes, texts)
     kind = VISITS[assessment.visit]
     name = clean(site.name or site.id, 120)
     shown = {
@@ -76,6 +79,7 @@ def build_view(given: ReportInput) -> ReportView:
         "trends": bool(charts or figures),
         "findings": bool(printed or found_notes),
         "access": bool(files),
+        "sql": bool(instances),
         "systems": bool(pages or lines),
         "compared": bool(side_by_side),
         "not_checked": bool(missing),
@@ -98,7 +102,7 @@ def build_view(given: ReportInput) -> ReportView:
         cover=tuple(_cover(given, formats)),
         contacts=tuple((_role(person.role), _person(person.name, person.reach)) for person in site.contacts),
         headings=_numbered(shown),
-        with_contents=_pages(printed, files, pages, missing, changes, texts) >= PAGES_WITHOUT_CONTENTS,
+        with_contents=length >= PAGES_WITHOUT_CONTENTS,
         verdict=summary.verdict(printed, findings, all_checks),
         counts=counts,
         before_and_now=chart,
@@ -116,6 +120,7 @@ def build_view(given: ReportInput) -> ReportView:
         notes_left_out=max(0, len(found_notes) - MOST_NOTES),
         waived=tuple(accepted),
         access=tuple(files),
+        sql=tuple(instances),
         unused_waivers=tuple(clean(text, 300) for text in assessment.unused_waivers),
         systems=tuple(pages),
         quiet_systems=tuple(lines),
@@ -135,7 +140,7 @@ def build_view(given: ReportInput) -> ReportView:
 
 def _pages(
     cards: Sequence[Card],
-    files: Sequence[AccessPage],
+    own_pages: int,
     systems: Sequence[SystemPage],
     missing: Sequence[NotCheckedRow],
     changes: Sequence[ChangeGroup],
@@ -143,7 +148,7 @@ def _pages(
 ) -> float:
     """Roughly how long the report will be."""
     rows = sum(len(page.rows) for page in systems) + len(missing) + sum(len(g.changes) for g in changes)
-    return 5 + len(cards) / 3 + 2 * len(files) + rows / 30 + sum(text.text.count("\n") for text in texts) / 80
+    return 5 + len(cards) / 3 + 2 * own_pages + rows / 30 + sum(text.text.count("\n") for text in texts) / 80
 
 
 def _numbered(shown: Mapping[str, bool]) -> dict[str, str]:

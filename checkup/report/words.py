@@ -7,8 +7,25 @@ from collections.abc import Mapping
 from checkup.api import ErrorClass, Visit
 from checkup.assessment import Outcome, Priority, Trend
 
-# The kind of target that is an Access file: it has a page of its own.
+# Kinds of targets that have pages of their own: Access files, and instances of SQL engines by their titles.
 ACCESS = "access"
+SQL_ENGINES: Mapping[str, str] = {
+    "sqlserver": "SQL Server",
+    "postgresql": "PostgreSQL",
+    "mariadb": "MariaDB or MySQL",
+}
+# What facts come from, by `Source`.
+SOURCES: Mapping[str, str] = {
+    **SQL_ENGINES,
+    "posix": "shell",
+    "windows": "PowerShell",
+    "cim": "WS-Management",
+    "local": "the machine itself",
+    "access": "the file itself",
+    "connection": "the connection",
+    "sampled": "samples of a busy hour",
+}
+OWN_PAGE = frozenset({ACCESS, *SQL_ENGINES})
 
 VISITS: Mapping[Visit, str] = {
     Visit.THIRTY_DAY: "30-day post-installation check-up",
@@ -66,6 +83,24 @@ WHAT_IT_TAKES: Mapping[ErrorClass, str] = {
     ErrorClass.BAD_OUTPUT: "A look by the vendor: the machine's answer could not be read.",
     ErrorClass.UNSUPPORTED: "Nothing now: this system does not offer the information.",
     ErrorClass.PROTOCOL: "A look by the vendor: the remote access did not behave as it should.",
-    ErrorClass.OPTED_OUT: "Your consent in the site file: this machine was left alone as agreed.",
+    ErrorClass.OPTED_OUT: "Nothing failed: it was left out as agreed, or is done when it is asked for.",
 }
-NO_ERROR_CLASS = "See the reason; the vendor clears it before the next check-up."
+# Of a SQL instance, where that is another matter than with a machine.
+WHAT_AN_INSTANCE_TAKES: Mapping[ErrorClass, str] = {
+    ErrorClass.UNREACHABLE: "Start the server, and open its port to the station that runs the check-up.",
+    ErrorClass.TLS: "A certificate on the server that the check-up's station trusts, or your word that it "
+    "may connect without.",
+    ErrorClass.AUTH: "A valid login: name or password was refused, or the account is locked or expired.",
+    ErrorClass.DENIED: "The right to read this, for the login of the check-up.",
+    ErrorClass.QUOTA: "A free connection on the server, or an hour with fewer users.",
+    ErrorClass.TIMEOUT: "A quieter hour: the server was busy, or others' locks were in the way.",
+    ErrorClass.UNSUPPORTED: "What the reason names, on the station that runs the check-up.",
+}
+GRANT_TO_RUN = "Let the database administrator run the statement in the reason."
+# Of one database of an instance that answers.
+WHAT_A_DATABASE_TAKES: Mapping[ErrorClass, str] = {
+    ErrorClass.UNREACHABLE: "Bring the database online, or finish its restore; nothing, if it is meant to be "
+    "closed.",
+    ErrorClass.QUOTA: "A look of its own: there are more databases than one look reads.",
+}
+NO_ERROR_CLASS = "See the reason; what asks nothing of you, the vendor clears before the next check-up."

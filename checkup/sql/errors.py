@@ -48,9 +48,9 @@ _CLOSED = Meaning(
 )
 _FULL = Meaning(Quality.UNREACHABLE, ErrorClass.QUOTA, "the server takes no further connection")
 
-# 916: the login has no user in the database; 27219: sp_enumerrorlogs.
+# 916: the login has no user in the database; 8189: sys.traces and fn_trace_gettable; 27219: sp_enumerrorlogs.
 _SQLSERVER: Final = {
-    **dict.fromkeys((229, 230, 262, 297, 300, 371, 916, 15247, 27219), _DENIED),
+    **dict.fromkeys((229, 230, 262, 297, 300, 371, 916, 8189, 15247, 27219), _DENIED),
     **dict.fromkeys((102, 156, 195, 207, 208, 2812, 4121, 15151), _MISSING),
     1205: _DEADLOCK,
     1222: _LOCKED,

@@ -18,6 +18,10 @@ from checkup.sql.engine import EngineName, Instance, literal
 # The login that the access request proposes.
 LOGIN: Final = "checkup_ro"
 
+# What gives more than a look (a trace shows everybody's statements, a scan takes the disk's time) for a few
+# checks: proposed, not asked for.
+_OPTIONAL: Final = frozenset({"ALTER TRACE", "pg_stat_scan_tables"})
+
 _SQL_2014 = (12,)
 _SQL_2022 = (16,)
 
@@ -194,14 +198,21 @@ def grant_for(engine: EngineName, right: str, version: tuple[int, ...], edition:
 
 
 def grants_text(instance: Instance, rights: Iterable[str]) -> str:
-    """The exact statements for these rights on this very instance, for this very login."""
+    """The exact statements for these rights on this very instance, for this very login; those of the server
+    first, for SQL Server takes them in master only, then each database's after the one that enters it."""
     given = [
         grant_for(instance.engine, right, instance.version, instance.edition, instance.login)
         if known(instance.engine, right)
         else Grant(refusal=f"it wants the right {right}, which the check-up never asks for")
         for right in rights
     ]
-    texts = [one.refusal or run_in(instance.engine, one.database, one.give) for one in given]
+    if instance.engine != "sqlserver":
+        return "; ".join(dict.fromkeys(one.refusal or one.give for one in given))
+    texts = [one.refusal or one.give for one in given if not one.database]
+    user = f"{_user(instance.login)}; "
+    for database in dict.fromkeys(one.database for one in given if one.database):
+        inside = [one.give.removeprefix(user) for one in given if one.database == database]
+        texts.append(run_in(instance.engine, database, user + "; ".join(dict.fromkeys(inside))))
     return "; ".join(dict.fromkeys(texts))
 
 
@@ -262,7 +273,7 @@ def _sqlserver_grant(right: str, version: tuple[int, ...], login: str) -> Grant:
         )
     if right == "CONNECT ANY DATABASE" and version and version < _SQL_2014:
         return Grant(refusal=f"in each database: {_user(login)}")
-    if right == "VIEW ANY ERROR LOG" and version and version < _SQL_2022:
+    if right == "VIEW ANY ERROR LOG" and version < _SQL_2022:  # older ones do not know the word
         return _sqlserver_grant("EXECUTE ON master.sys.xp_readerrorlog", version, login)
     word = (_SINCE_2022 if version >= _SQL_2022 else _BEFORE_2022).get(right, right)
     return Grant(give=f"GRANT {word} TO {name}", take=f"REVOKE {word} FROM {name}")
@@ -323,23 +334,24 @@ class Script:
 
 def script(engine: EngineName, rights: Iterable[str], login: str = LOGIN, windows: bool = False) -> Script:
     """The whole of what an instance is asked for, for a version that nobody knows yet. Words that are no
-    rights are left out.
+    rights are left out; what is not essential stands in a comment.
 
     `windows`: the login is an account of the domain. No password is in it: the administrator writes one.
     """
-    wanted = sorted(right for right in dict.fromkeys(rights) if known(engine, right))
+    rights = set(rights)
+    wanted = sorted(right for right in rights - _OPTIONAL if known(engine, right))
     given = [grant_for(engine, right, (), "", login) for right in wanted]
     asked = [one for one in dict.fromkeys(given) if one.give]
     match engine:
         case "sqlserver":
-            return _sqlserver_script(asked, login, windows)
+            return _sqlserver_script(asked, login, windows, traces="ALTER TRACE" in rights)
         case "postgresql":
-            return _postgresql_script(asked, login)
+            return _postgresql_script(asked, login, scans="pg_stat_scan_tables" in rights)
         case "mariadb":
             return _mariadb_script(asked, login)
 
 
-def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool) -> Script:
+def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool, traces: bool) -> Script:
     name = sqlserver_name(login)
     made = "FROM WINDOWS" if windows else "WITH PASSWORD = N'A-LONG-PASSWORD', CHECK_POLICY = ON"
     server = [one for one in asked if not one.database and "CONNECT ANY" not in one.give]
@@ -358,6 +370,12 @@ def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool) -> Scri
         "-- before 2014, in each database of the application, without any role in it:",
         f"--   USE [DATABASE]; CREATE USER {name} FOR LOGIN {name};",
     ]
+    if traces:
+        give += [
+            "-- Optional, and more than a look: who holds it may trace everybody's statements. With it the",
+            "-- default trace tells how long people waited while a file grew.",
+            f"--   GRANT ALTER TRACE TO {name};",
+        ]
     take: list[str] = []
     for database, grants in inside.items():
         give += [f"USE {sqlserver_name(database)};", f"{_user(login)};"]
@@ -371,8 +389,14 @@ def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool) -> Scri
     return Script(tuple(give), tuple(take))
 
 
-def _postgresql_script(asked: Sequence[Grant], login: str) -> Script:
+def _postgresql_script(asked: Sequence[Grant], login: str, scans: bool) -> Script:
     name = postgresql_name(login)
+    optional = (
+        "-- Optional, to have tables measured for empty space (only with --deep): in each database of the",
+        "-- application, and in the one for logging in:",
+        "--   CREATE EXTENSION pgstattuple SCHEMA public;",
+        f"--   GRANT pg_stat_scan_tables TO {name};",
+    )
     return Script(
         give=(
             f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 3;",
@@ -384,23 +408,48 @@ def _postgresql_script(asked: Sequence[Grant], login: str) -> Script:
             ),
             "-- PostgreSQL 10 and newer; where PUBLIC may not connect to a database, also:",
             f"--   GRANT CONNECT ON DATABASE name TO {name};",
+            "-- To see how many numbers are left for new records (a sequence holds nothing else), in each",
+            "-- database of the application, for each of its schemas:",
+            f"--   GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {name};",
+            *(optional if scans else ()),
             "-- and a line for this role and the check-up's address in pg_hba.conf (hostssl, scram-sha-256).",
         ),
-        take=(*(f"{one.take};" for one in asked), f"DROP ROLE {name};"),
+        take=(
+            *(f"{one.take};" for one in asked),
+            "-- first, in each database where it was given SELECT on sequences (it takes the rights back;",
+            "-- the role owns nothing that could be dropped):",
+            f"--   DROP OWNED BY {name};",
+            f"DROP ROLE {name};",
+        ),
     )
 
 
 def _mariadb_script(asked: Sequence[Grant], login: str) -> Script:
     account = mariadb_account(login)
     structure = f"GRANT REFERENCES ON *.* TO {account}"
+    tables = {
+        "-- MariaDB 10.4 and newer:": "mysql.`global_priv`",
+        "-- MySQL, and MariaDB before 10.4:": "mysql.`user`",
+        "-- MySQL only:": "performance_schema.",
+    }
+    headed = {
+        head: [one for one in asked if f"SELECT ON {name}" in one.give] for head, name in tables.items()
+    }
+    rest = [one for one in asked if not any(one in grants for grants in headed.values())]
     return Script(
         give=(
             "-- Put the address of the check-up in the place of %.",
             f"CREATE USER {account} IDENTIFIED BY 'A-LONG-PASSWORD' WITH MAX_USER_CONNECTIONS 3;",
-            *(f"{one.give};" for one in asked if one.give != structure),
+            *(f"{one.give};" for one in rest if one.give != structure),
             "-- To see that tables exist and how large they are, without their rows:",
             f"{structure};",
             "-- MySQL, and MariaDB before 10.5, call BINLOG MONITOR and SLAVE MONITOR: REPLICATION CLIENT.",
+            *(
+                line
+                for head, grants in headed.items()
+                if grants
+                for line in (head, *(f"{one.give};" for one in grants))
+            ),
         ),
         take=(f"DROP USER {account};",),
     )

@@ -33,7 +33,6 @@ from checkup.sql.values import moment_of
 # Reads take no locks and wait for none for long (metadata functions wait for schema locks even so), and in a
 # deadlock it is the check-up that gives way.
 _OPENING: Final = (
-    "SET NOCOUNT ON;\n"
     f"SET LOCK_TIMEOUT {LOCK_WAIT_S * 1000};\n"
     "SET DEADLOCK_PRIORITY LOW;\n"
     "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;\n"

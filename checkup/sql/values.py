@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from checkup.api import JSON
+from checkup.api import JSON, Keep, Sql
+from checkup.sql.batching import NoRows
 from checkup.sql.engine import Rows
 
 
@@ -18,20 +20,27 @@ class ColumnsDiffer(ValueError):
     """The server projected other columns than the section's row class has."""
 
 
-def raw_rows(answer: Rows, row: type[Any], utc_offset_minutes: int, most_rows: int) -> list[dict[str, JSON]]:
-    """The rows as raw data, at most `most_rows`. Raises ColumnsDiffer, or ValueError on a moment that is
-    none."""
-    wanted = columns(row)
-    if tuple(answer.columns) != tuple(wanted):
+def raw_rows(answer: Rows, sql: Sql, utc_offset_minutes: int) -> list[dict[str, JSON]]:
+    """The rows as raw data: at most `most_rows`, and of these the ones that are to be kept. Raises
+    ColumnsDiffer, or ValueError on a moment that is none."""
+    wanted = columns(sql.row)
+    if tuple(answer.columns) != tuple(wanted) and not isinstance(answer, NoRows):
         raise ColumnsDiffer(f"the answer has the columns {', '.join(answer.columns) or 'none'}"[:200])
     moments = [index for index, kind in enumerate(wanted.values()) if kind is datetime]
+    index_of = {name: index for index, name in enumerate(wanted)}
     kept: list[dict[str, JSON]] = []
-    for given in answer.rows[:most_rows]:
+    for given in answer.rows[: sql.most_rows]:
+        if sql.keep is not None and not _matches(sql.keep, given[index_of[sql.keep.column]]):
+            continue
         values = list(given)
         for index in moments:
             values[index] = utc_text(values[index], utc_offset_minutes)
         kept.append(dict(zip(wanted, values, strict=True)))
     return kept
+
+
+def _matches(keep: Keep, value: JSON) -> bool:
+    return isinstance(value, str) and re.fullmatch(keep.pattern, value.strip()) is not None
 
 
 def utc_text(value: JSON, utc_offset_minutes: int) -> str | None:

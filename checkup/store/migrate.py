@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 
 from checkup.store.errors import StoreError
 
-HEAD = "0001"
+HEAD = "0002"
 MIGRATIONS = Path(__file__).with_name("migrations")
 # A name of our own: a PostgreSQL database may hold another program's tables beside ours.
 VERSION_TABLE = "checkup_version"

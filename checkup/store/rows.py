@@ -101,9 +101,16 @@ def endpoint_values(run_id: str, snapshot: EndpointSnapshot) -> dict[str, Any]:
 
 
 def section_values(endpoint_snapshot_id: int, position: int, section: SectionSnapshot) -> dict[str, Any]:
+    place = {"endpoint_snapshot_id": endpoint_snapshot_id, "position": position}
+    return place | _section_values(section)
+
+
+def sample_values(run_id: str, endpoint: str, section: SectionSnapshot) -> dict[str, Any]:
+    return {"run_id": run_id, "endpoint": endpoint} | _section_values(section)
+
+
+def _section_values(section: SectionSnapshot) -> dict[str, Any]:
     return {
-        "endpoint_snapshot_id": endpoint_snapshot_id,
-        "position": position,
         "target": section.target,
         "section": section.section,
         "version": section.version,

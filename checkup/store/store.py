@@ -219,6 +219,35 @@ class Store:
             found = connection.execute(select(endpoints).where(wanted).order_by(endpoints.c.id))
             return [rows.endpoint_snapshot(row, by_endpoint[row.id]) for row in found]
 
+    # --- samples --------------------------------------------------------------------------------
+
+    def save_sample(self, run_id: str, snapshot: EndpointSnapshot) -> None:
+        """Save what one look at an endpoint brought, or nothing. A run takes many of each endpoint."""
+        snapshot = redacted(snapshot, self._redact)
+        with self._database.write(f"save a sample of {snapshot.endpoint}") as connection:
+            self._database.require(connection, tables.run, run_id)
+            if snapshot.sections:
+                connection.execute(
+                    insert(tables.sample),
+                    [rows.sample_values(run_id, snapshot.endpoint, one) for one in snapshot.sections],
+                )
+
+    def samples(self, run_id: str) -> list[SectionSnapshot]:
+        """Everything sampled in this run, the earliest first."""
+        table = tables.sample
+        query = select(table).where(table.c.run_id == run_id).order_by(table.c.id)
+        return [rows.section_snapshot(row) for row in self._database.all("read the samples", query)]
+
+    def sampling_runs(self, site: str) -> list[RunRecord]:
+        """The site's runs that took samples; the newest first."""
+        table = tables.run
+        query = (
+            select(table)
+            .where(table.c.site == site, table.c.id.in_(select(tables.sample.c.run_id)))
+            .order_by(table.c.started_at.desc(), table.c.id.desc())
+        )
+        return [rows.run_record(row) for row in self._database.all("read the sampling runs", query)]
+
     # --- identities -----------------------------------------------------------------------------
 
     def identity(self, site: str, endpoint: str) -> str | None:

@@ -213,6 +213,27 @@ section_snapshot = Table(
     _required("payload_bytes", BigInteger),
 )
 
+# What `checkup sample` took of a section at one moment; the order of the numbers is that of the moments.
+sample = Table(
+    "sample",
+    metadata,
+    _number(),
+    _required("run_id", Text, ForeignKey("run.id")),
+    _required("endpoint", Text),
+    _required("target", Text),
+    _required("section", Text),
+    _required("version", Integer),
+    _required("source", Text),
+    _required("quality", Word(Quality)),
+    _required("collected_at", Utc),
+    _required("raw", CompressedJson),
+    Column("error", Word(ErrorClass)),
+    _required("reason", Line),
+    Column("milliseconds", BigInteger),
+    _required("payload_bytes", BigInteger),
+    Index(None, "run_id"),
+)
+
 identity = Table(
     "identity",
     metadata,

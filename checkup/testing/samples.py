@@ -13,7 +13,9 @@
 Text of a shell may be given as a list of lines; raw data of Windows (sources `windows` and `cim`) is an
 object, and so is that of an Access file (source `access`): parts of its reading by name, and of a SQL engine:
 `{"rows": [{"database": "ledger", ...}]}`, with `"server": "16.0.4135.4 express up 3 days"` (sql_samples.py)
-where it matters who answered. `source`, `version`
+where it matters who answered. Samples of a busy hour (source `sampled`) are
+`{"source": "sqlserver", "from": "2026-11-20T10:00:00Z", "every_s": 60, "samples": [{"rows": [...]}, ...]}`,
+each as the section that was sampled has it. `source`, `version`
 and `quality` may be left out (posix, 1, ok), and so may `collected_at` (it is `now`). At site scope `targets`
 holds `sections` and `target` by target id. `"windows": "7"` beside `sections` says which Windows the raw data
 is of, one of OLD_WINDOWS or NEW_WINDOWS: every section with a collector for Windows needs a sample of each.
@@ -32,13 +34,13 @@ from typing import Any, cast, get_args
 
 from checkup.api import JSON, ErrorClass, Impact, Point, Quality, Source, Target, When
 from checkup.assessment import ItemResult, Outcome
-from checkup.testing.sql_samples import SQL_SOURCES, completed
+from checkup.testing.sql_samples import SQL_SOURCES, completed, completed_series
 
 # Before and since Windows 10: other classes, other properties, PowerShell 2.0 or 5.1.
 OLD_WINDOWS = frozenset({"7", "2008r2", "8.1", "2012r2"})
 NEW_WINDOWS = frozenset({"10", "11", "2016", "2019", "2022", "2025"})
 WINDOWS_SOURCES = ("windows", "cim")
-OBJECT_SOURCES = (*WINDOWS_SOURCES, "access", *SQL_SOURCES)
+OBJECT_SOURCES = (*WINDOWS_SOURCES, "access", *SQL_SOURCES, "sampled")
 
 
 class SampleError(ValueError):
@@ -175,6 +177,8 @@ def _section(name: str, data: Mapping[str, Any], now: datetime) -> SampleSection
         raise ValueError(f"{name}: raw data of {source} is an object, not {type(cast(object, raw)).__name__}")
     if source in SQL_SOURCES:
         raw = completed(source, raw, now)
+    if source == "sampled":
+        raw = completed_series(raw)
     if source == "posix" and isinstance(raw, list):
         raw = "".join(f"{line}\n" for line in cast(list[str], raw))
     quality = Quality(given.pop("quality", "ok"))

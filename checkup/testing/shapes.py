@@ -134,7 +134,7 @@ def _recorded(sample: Sample) -> Iterator[tuple[str, str, JSON]]:
         for sections in (target.sections, target.previous):
             for name, one in sections.items():
                 good = one.quality in (Quality.OK, Quality.PARTIAL)
-                if good and isinstance(one.raw, dict | list) and one.source != "connection":
+                if good and isinstance(one.raw, dict | list) and one.source not in ("connection", "sampled"):
                     yield name, one.source, one.raw
 
 

@@ -69,7 +69,6 @@ FORMS: Final[tuple[Form, ...]] = (
     _log_lines("xp", r"(?:, NULL, NULL, N'(?:asc|desc)')?"),
     _log_lines("sp", ""),
     # --- SQL Server: sessions ---
-    Form("sqlserver", r"SET NOCOUNT ON;?", "no counts of rows between the answers; of this session only"),
     Form("sqlserver", r"SET LOCK_TIMEOUT \d{1,5};?", "waits no longer for a lock; of this session only"),
     Form("sqlserver", r"SET DEADLOCK_PRIORITY LOW;?", "the check-up gives way in a deadlock"),
     Form(

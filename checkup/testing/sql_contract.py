@@ -6,6 +6,7 @@ import dataclasses
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
@@ -205,9 +206,14 @@ def _samples(folder: Path) -> tuple[Sample, ...]:
 def _rows_problems(sql: Sql, rows: list[Any]) -> Iterator[str]:
     """The first row that has other columns than the statement projects."""
     fields = [field.name for field in dataclasses.fields(sql.row)]
-    if len(rows) > sql.most_rows:
-        yield f"{len(rows)} rows, and at most {sql.most_rows} are fetched"
+    at_once = Counter(str(row.get("database")) if sql.scope == "database" else "" for row in _objects(rows))
+    if max(at_once.values(), default=0) > sql.most_rows:
+        yield f"more rows than the {sql.most_rows} that are fetched at once"
     for row in rows:
         if not isinstance(row, dict) or set(typing.cast("dict[str, Any]", row)) != set(fields):
             yield f"a row has {', '.join(fields)}"
             return
+
+
+def _objects(rows: list[Any]) -> Iterator[dict[str, Any]]:
+    return (typing.cast("dict[str, Any]", row) for row in rows if isinstance(row, dict))

@@ -19,6 +19,32 @@ _USUAL: Final = {
 _UP = timedelta(days=60)
 
 
+def completed_series(raw: Any) -> JSON:
+    """The raw data of a section of samples in full; see checkup.testing.samples for the short form.
+
+    The server of all samples was started before the first, unless one says how long it is up.
+    """
+    if not isinstance(raw, dict) or "from" not in raw:
+        return cast("JSON", raw)
+    data = cast("dict[str, Any]", raw)
+    source, first = str(data["source"]), datetime.fromisoformat(data["from"])
+    taken: list[JSON] = []
+    for number, one in enumerate(data["samples"]):
+        at = first + timedelta(seconds=number * data["every_s"])
+        given = cast("JSON", one)
+        if source in SQL_SOURCES:
+            own = isinstance(one, dict) and " up " in str(cast("dict[str, Any]", one).get("server", ""))
+            given = _asked_at(completed(source, one, at if own else first), at)
+        taken.append({"at": at.isoformat(), "source": source, "version": 1, "raw": given})
+    return {"samples": taken, "missed": data.get("missed", 0)}
+
+
+def _asked_at(raw: JSON, at: datetime) -> JSON:
+    if isinstance(raw, dict) and isinstance(server := raw.get("server"), dict):
+        return {**raw, "server": {**server, "asked_at": at.isoformat()}}
+    return raw
+
+
 def completed(source: str, raw: Any, now: datetime) -> JSON:
     """The raw data of a SQL section with its server in full.
 

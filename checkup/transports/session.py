@@ -73,6 +73,15 @@ def open_gate(credential: Credential) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+# Entered around each text that a way in sends of its own accord, for the ledger.
+Told = Callable[[str], AbstractContextManager[object]]
+
+
+def untold(text: str) -> AbstractContextManager[object]:
+    """Where there is no ledger."""
+    return nullcontext()
+
+
 @dataclass(kw_only=True)
 class ConnectionFacts:
     """The connection's own facts; filled in as the connection comes up, whether or not it does.

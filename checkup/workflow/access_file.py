@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import pkgutil
@@ -30,6 +29,7 @@ from checkup.jet.header import NotAccessError
 from checkup.jet.pages import Budget
 from checkup.jet.source import Source, SourceError, Stat
 from checkup.snapshot import SectionSnapshot
+from checkup.workflow.probe_packages import probe_packages
 
 if TYPE_CHECKING:
     from checkup.catalogue import Catalogue, Entry
@@ -295,7 +295,7 @@ def access_probes() -> Catalogue:
     from checkup.catalogue import GROUP, CatalogueError, build
 
     modules: list[ModuleType] = []
-    for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+    for point in probe_packages(GROUP):
         package = point.value.partition(":")[0]
         try:
             modules += _modules(package)

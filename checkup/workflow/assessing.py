@@ -15,6 +15,7 @@ from checkup.catalogue import Catalogue
 from checkup.site import Site, from_public_json
 from checkup.snapshot import EndpointSnapshot, SectionSnapshot
 from checkup.workflow.collecting import plan_of
+from checkup.workflow.sampled import series, with_series
 
 if TYPE_CHECKING:
     from checkup.store import AssessmentRecord, RunRecord, Store
@@ -76,13 +77,18 @@ def assess_visit(
     checks = {(c.probe, c.target): c for plan in reversed(planned) for c in plan.checks}
     targets = {t.id: t for plan in reversed(planned) for t in plan.targets}
     earlier = earlier_assessments(store, of)
+    sampled = any(
+        section.source == "sampled" for plan in planned for one in plan.endpoints for section in one.sections
+    )
     evidence = Evidence(
         site=site,
         visit=of.visit,
         clock=clock or run.started_at,
         checks=[checks[key] for key in sorted(checks)],
         targets=[targets[key] for key in targets],
-        sections=_sections(endpoints),
+        sections=with_series(
+            _sections(endpoints), series(store, store.visit(of.visit_id), catalogue) if sampled else ()
+        ),
         earlier=[store.assessment(record.id) for record in earlier],
         previous=_sections(store.snapshots(_runs_of(store, site.site.id, earlier[0]))) if earlier else (),
     )

@@ -97,11 +97,17 @@ def run(
 ) -> RunOutcome | None:
     """Collect only. None with `due` where nothing is due."""
     for run_id in store.mark_interrupted(prepared.site.site.id):
+        if not plan_of(store.run(run_id)).checks:
+            continue  # a sampling or a self-test: what it took is kept, and there is nothing to go on with
         say(f"run {run_id} did not come to its end; `--resume {run_id}` goes on with it")
     if wish.resume:
         record = store.run(wish.resume)
         if record.site != prepared.site.site.id:
             raise NothingCollected(f"run {wish.resume} is of site {record.site!r}, not of this site file")
+        if not plan_of(record).checks:
+            raise NothingCollected(
+                f"run {wish.resume} judges nothing (a sampling, a self-test): start it anew instead"
+            )
         with progress(len(plan_of(record).endpoints)) as emit:
             return resume_run(prepared, store, record, clock=clock, emit=emit, parallel=wish.parallel)
     plan = _plan(wish, prepared, store, clock(), say)

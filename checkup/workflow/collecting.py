@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from checkup.collect.run import Collected, collect
 from checkup.collect.station import StationWatch
 from checkup.plan import EndpointPlan, Plan, make_plan
 from checkup.site import Site, public_json
+from checkup.snapshot import EndpointSnapshot
 from checkup.workflow.access_looks import seen_sizes
 from checkup.workflow.prepare import Prepared
 
@@ -97,9 +98,14 @@ def start_run(
     parallel: int = 64,
 ) -> RunOutcome:
     """Collect a plan as a new run of its visit."""
+    run_id = begin_run(prepared, store, plan, clock())
+    return _collect(prepared, store, plan, run_id, clock=clock, emit=emit, parallel=parallel)
+
+
+def begin_run(prepared: Prepared, store: Store, plan: Plan, started: datetime) -> str:
+    """Enter a run of this plan into the store, as executed by this process; returns its id."""
     from checkup.store import RunRecord
 
-    started = clock()
     site_id = prepared.site.site.id
     visit_id = store.open_visit(site_id, plan.visit, started, stays_open=STAYS_OPEN)
     run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -115,7 +121,7 @@ def start_run(
             plan_json=json.loads(plans.to_json(plan)),
         )
     )
-    return _collect(prepared, store, plan, run_id, clock=clock, emit=emit, parallel=parallel)
+    return run_id
 
 
 def resume_run(
@@ -155,7 +161,7 @@ def _collect(
                 plan,
                 sections=prepared.catalogue.sections,
                 open_session=opening.open,
-                recorder=_StoreRecorder(store, prepared.site, run_id, clock),
+                recorder=StoreRecorder(store, prepared.site, run_id, clock),
                 clock=clock,
                 emit=emit,
                 left=opening.left,
@@ -167,11 +173,13 @@ def _collect(
         ended = not collected.interrupted and collected.failure is None
         state = RunState.COMPLETE if ended else RunState.INTERRUPTED
     finally:
-        _finish(store, run_id, state, clock(), station)
+        finish_run(store, run_id, state, clock(), station)
     return RunOutcome(run_id=run_id, collected=collected)
 
 
-def _finish(store: Store, run_id: str, state: RunState, at: datetime, station: StationWatch) -> None:
+def finish_run(store: Store, run_id: str, state: RunState, at: datetime, station: StationWatch) -> None:
+    """End a run in the store, with what was seen of this machine meanwhile. Raises StoreError for one that
+    is complete."""
     from checkup.store import StoreError
 
     facts = station.facts()
@@ -184,7 +192,7 @@ def _finish(store: Store, run_id: str, state: RunState, at: datetime, station: S
             raise
 
 
-class _StoreRecorder:
+class StoreRecorder:
     """The store as collect's recorder."""
 
     def __init__(self, store: Store, site: Site, run_id: str, clock: Callable[[], datetime]) -> None:
@@ -219,6 +227,19 @@ class _StoreRecorder:
         snapshot = examined.snapshot
         self.cut_off(examined)
         self._store.save_endpoint(self._run_id, snapshot)
+        self._pin(snapshot)
+
+    def save_sample(self, examined: Examined, *, first: bool) -> None:
+        """Keep one sample of an endpoint; with the `first`, how the endpoint was reached."""
+        snapshot = examined.snapshot
+        with self._store.together(f"save a sample of {snapshot.endpoint}"):
+            self.cut_off(examined)
+            if first:
+                self._store.save_endpoint(self._run_id, replace(snapshot, sections=()))
+            self._store.save_sample(self._run_id, snapshot)
+            self._pin(snapshot)
+
+    def _pin(self, snapshot: EndpointSnapshot) -> None:
         identity = snapshot.connection.get("identity")
         if snapshot.connection.get("identity_check") == "first" and isinstance(identity, str):
             self._store.pin_identity(self._site, snapshot.endpoint, identity, self._clock())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from checkup.api import AccessFile, Connection, PowerShell, Psutil, Shell, Sql, Wmi
+from checkup.api import AccessFile, Connection, PowerShell, Psutil, Sampled, Shell, Sql, Wmi
 from checkup.catalogue import Catalogue, Entry
 from checkup.sql.texts import shown
 
@@ -76,6 +76,8 @@ def _lines(entry: Entry, *, commands: bool) -> Iterator[str]:
                     case Psutil(read):
                         function = f"{read.__module__}.{read.__qualname__}"
                         yield f"\n`{section.name}` on this machine: psutil, by {function}"
+                    case Sampled(of):
+                        yield f"\n`{section.name}`: what `checkup sample` took of `{of}`"
                     case Connection():
                         yield f"\n`{section.name}`: the connection's own facts; nothing is run for it"
 

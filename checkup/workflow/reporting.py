@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,15 @@ from checkup.report.input import (
     SiteHeader,
     endpoint_facts,
 )
+from checkup.report.words import SQL_ENGINES
 from checkup.site import Site
 from checkup.workflow.assessing import VisitRuns, earlier_assessments, site_of
 from checkup.workflow.collecting import plan_of
+from checkup.workflow.sampled import sampling_runs
 from checkup.workflow.visits import due_for
 
 if TYPE_CHECKING:
-    from checkup.store import Store
+    from checkup.store import LedgerEntry, RunRecord, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,9 @@ class Written:
 def report_input(store: Store, of: VisitRuns, assessment: Assessment) -> ReportInput:
     """Everything the report of one assessment prints, from the store alone."""
     site = site_of(of.newest)
-    endpoints = {run.id: store.snapshots([run.id]) for run in of.runs}
+    sampling = _sampling(store, of, assessment)
+    all_runs = sorted([*of.runs, *sampling], key=lambda run: run.started_at)
+    endpoints = {run.id: store.snapshots([run.id]) for run in all_runs}
     earlier = [store.assessment(record.id) for record in earlier_assessments(store, of)]
     runs = [
         RunFacts(
@@ -58,26 +62,16 @@ def report_input(store: Store, of: VisitRuns, assessment: Assessment) -> ReportI
             visit=run.visit,
             endpoints=tuple(endpoint_facts(endpoint) for endpoint in endpoints[run.id]),
         )
-        for run in reversed(of.runs)
+        for run in all_runs
     ]
-    ledger = [
-        LedgerLine(
-            at=entry.at,
-            endpoint=entry.endpoint,
-            transport=entry.transport,
-            sha256=entry.sha256,
-            sent_bytes=entry.sent_bytes,
-            returned_bytes=entry.returned_bytes,
-            outcome=entry.outcome,
-        )
-        for entry in store.ledger(of.run_ids)
-    ]
+    ledger = [_ledger_line(entry) for entry in store.ledger(of.run_ids)]
+    ledger += _repeated(store.ledger([run.id for run in sampling]))
     return ReportInput(
         assessment=assessment,
         site=header(site),
         runs=tuple(runs),
         ledger=tuple(ledger),
-        commands=_commands(of),
+        commands=_commands([*of.runs, *sampling]),
         station=_station(of),
         history=_history(assessment, earlier),
         next_visit=_next_visit(site, store, assessment),
@@ -110,10 +104,46 @@ def header(site: Site) -> SiteHeader:
     )
 
 
-def _commands(of: VisitRuns) -> tuple[CommandText, ...]:
+def _sampling(store: Store, of: VisitRuns, assessment: Assessment) -> list[RunRecord]:
+    """The runs whose samples were judged, or might have been."""
+    if not any("sampled" in result.source.split("+") for result in assessment.results):
+        return []
+    return sampling_runs(store, store.visit(of.visit_id))
+
+
+def _ledger_line(entry: LedgerEntry) -> LedgerLine:
+    return LedgerLine(
+        at=entry.at,
+        endpoint=entry.endpoint,
+        transport=entry.transport,
+        sha256=entry.sha256,
+        sent_bytes=entry.sent_bytes,
+        returned_bytes=entry.returned_bytes,
+        outcome=entry.outcome,
+    )
+
+
+def _repeated(entries: Sequence[LedgerEntry]) -> Iterator[LedgerLine]:
+    """A line for each command of a sampling run, however often it was sent; bytes are of all together."""
+    sent: dict[tuple[str, str, str, str], list[LedgerEntry]] = {}
+    for entry in entries:
+        sent.setdefault((entry.run, entry.endpoint, entry.sha256, entry.outcome), []).append(entry)
+    for same in sent.values():
+        line = _ledger_line(same[0])
+        if len(same) > 1:
+            line = replace(
+                line,
+                sent_bytes=sum(one.sent_bytes for one in same),
+                returned_bytes=sum(one.returned_bytes or 0 for one in same),
+                outcome=f"{line.outcome}, {len(same)} times until {same[-1].at:%H:%M} UTC",
+            )
+        yield line
+
+
+def _commands(runs: Sequence[RunRecord]) -> tuple[CommandText, ...]:
     """Each collector's text once, however many machines ran it."""
     texts: dict[tuple[str, str, str], CommandText] = {}
-    for run in of.runs:
+    for run in runs:
         plan = plan_of(run)
         for endpoint in plan.endpoints:
             for section in endpoint.sections:
@@ -131,16 +161,17 @@ def _station(of: VisitRuns) -> dict[str, str]:
 
 
 def _history(assessment: Assessment, earlier: Sequence[Assessment]) -> tuple[MetricHistory, ...]:
-    """The metrics with a limit that have been measured at enough visits to be drawn."""
+    """What is drawn or compared over the visits: metrics with a limit and enough points for a forecast, and
+    those of a SQL instance without a limit that were measured before."""
+    instances = {target.id for target in assessment.targets if target.kind in SQL_ENGINES}
     points_of = metric_history([assessment, *earlier])
-    drawn: list[MetricHistory] = []
+    kept: list[MetricHistory] = []
     for metric in assessment.metrics:
-        if metric.limit is None:
-            continue
         points = points_of[metric.key]
-        line = forecast(points, metric.limit)
-        if isinstance(line, Forecast):
-            drawn.append(
+        line = forecast(points, metric.limit) if metric.limit is not None else None
+        compared = metric.limit is None and metric.target in instances and len(points) > 1
+        if isinstance(line, Forecast) or compared:
+            kept.append(
                 MetricHistory(
                     probe=metric.probe,
                     target=metric.target,
@@ -149,10 +180,10 @@ def _history(assessment: Assessment, earlier: Sequence[Assessment]) -> tuple[Met
                     kind=metric.value.kind,
                     points=tuple((point.at, point.value) for point in points),
                     limit=metric.limit,
-                    forecast=line,
+                    forecast=line if isinstance(line, Forecast) else None,
                 )
             )
-    return tuple(drawn)
+    return tuple(kept)
 
 
 def _next_visit(site: Site, store: Store, assessment: Assessment) -> str:

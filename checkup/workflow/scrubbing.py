@@ -65,6 +65,11 @@ class Scrubber:
             case _:
                 return value
 
+    def name(self, kind: str, value: str) -> str:
+        """A stand-in for a whole value: the one of that word, where it is known as one."""
+        known = {word.lower(): what for word, what in self.words.items()}
+        return self._stand_in(known.get(value.lower(), kind), value)
+
     def text(self, text: str, key: str = "") -> str:
         """A text with everything in it replaced that is seen to be of one machine."""
         text = self._known_words(text)

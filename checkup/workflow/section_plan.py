@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from checkup.api import Context, NoLevels, Probe, Result, Scope, Visit
-from checkup.catalogue import AnySection, Catalogue, Entry, Need
+from checkup.catalogue import AnySection, Catalogue, Entry, Need, sampled_of
 from checkup.plan import Plan, PlanError
 from checkup.workflow.collecting import plan_run
 from checkup.workflow.prepare import Prepared
@@ -18,7 +18,7 @@ from checkup.workflow.prepare import Prepared
 
 def section_plan(prepared: Prepared, host: str, sections: Iterable[AnySection], now: datetime) -> Plan:
     """These sections of one host, as far as it has a collector for them. Raises PlanError."""
-    wanted = {section.name: section for section in sections}
+    wanted = {section.name: section for section in sections if not sampled_of(section)}
     kind = next((target.kind for target in prepared.site.targets() if target.id == host), _PROBE.kind)
     entry = Entry(
         probe=replace(_PROBE, kind=kind),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkup import __version__
-from checkup.api import JSON, PowerShell, Quality, Sql, Wmi
+from checkup.api import JSON, Collector, PowerShell, Quality, Sql, Wmi
 from checkup.catalogue import AnySection, Catalogue
 from checkup.plan import PlanError
 from checkup.site import Site
@@ -29,6 +29,7 @@ from checkup.workflow.collecting import start_run
 from checkup.workflow.prepare import Prepared, prepare, store_at, utc_now
 from checkup.workflow.scrubbing import Scrubber, guids_in
 from checkup.workflow.section_plan import section_plan
+from checkup.workflow.sql_scrubbing import cleaned, names_in
 
 if TYPE_CHECKING:
     from checkup.store import Store
@@ -164,8 +165,12 @@ def _parsed(snapshot: SectionSnapshot, section: AnySection) -> str:
 
 
 def _cost(section: AnySection, source: str) -> str:
-    collector = next((one for name, one in section.collect.items() if name == source), None)
+    collector = _collector(section, source)
     return collector.cost if isinstance(collector, PowerShell | Wmi | Sql) else ""
+
+
+def _collector(section: AnySection, source: str) -> Collector | None:
+    return next((one for name, one in section.collect.items() if name == source), None)
 
 
 def recorded_shapes(catalogue: Catalogue) -> Shapes:
@@ -185,8 +190,13 @@ def recorded_shapes(catalogue: Catalogue) -> Shapes:
 def recording(test: SelfTest, prepared: Prepared, now: datetime) -> str:
     """The machine's answer without what tells whose it is; `checkup.testing.recording` has the form."""
     hello = test.snapshot.hello
+    answers = {
+        one.section: one.raw
+        for one in test.snapshot.sections
+        if isinstance(_collector(prepared.catalogue.sections[one.section], one.source), Sql)
+    }
     scrubber = Scrubber(
-        words=own_words(prepared.site, hello),
+        words={**names_in(answers.values()), **own_words(prepared.site, hello)},
         known_guids=guids_in(_sources(prepared.catalogue)),
     )
     # A sample is of a probe; what no probe reads is names only (`checkup discover`), and stays here.
@@ -198,7 +208,7 @@ def recording(test: SelfTest, prepared: Prepared, now: datetime) -> str:
             "quality": one.quality.value,
             "reason": scrubber.text(one.reason),
             "milliseconds": one.milliseconds,
-            "raw": scrubber.clean(one.raw),
+            "raw": cleaned(one.raw, scrubber) if one.section in answers else scrubber.clean(one.raw),
         }
         for one in test.snapshot.sections
         if one.source != "connection" and one.section in read
@@ -238,6 +248,10 @@ def own_words(site: Site, hello: Mapping[str, str]) -> dict[str, str]:
     for host in site.hosts:
         tell("host", host.id, host.title, str(getattr(host.connect, "host", "")))
     tell("site", site.site.id, site.site.name)
+    for instance in site.sql:
+        tell("instance", instance.id, instance.title, instance.instance)
+        tell("host", instance.server)
+        tell("database", instance.database, *instance.databases)
     for credential in site.credentials.values():
         domain, _, user = credential.user.rpartition("\\")
         tell("domain", domain)

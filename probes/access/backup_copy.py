@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -37,8 +38,7 @@ from probes.access import parts
 from probes.access.parts import Part
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedTable:
+class CopiedTable(NamedTuple):
     """`design`: its columns with their types and its indexes, in words that are alike where these are. `made`
     and `changed` are local times of the table's own, taken for UTC."""
 
@@ -49,8 +49,7 @@ class CopiedTable:
     changed: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Copyable:
+class Copyable(NamedTuple):
     """What of a file can be compared with another. `blocks`: a number for each `block_pages` pages, none
     where not every page was looked at."""
 
@@ -128,8 +127,7 @@ def check_copies(facts: PerTarget[Copyable], levels: CopyLevels, ctx: Context) -
             yield from _compared(_Pair(name, original, facts[name], live), levels, ctx.collected_at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """A copy and the file it was made of, with their names."""
 
     name: str

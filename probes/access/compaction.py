@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -30,8 +31,7 @@ from probes.access import parts
 from probes.access.file_size import FileSize, FileSpace
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """`made`: the date in the header, a local time that is taken for UTC; None in Jet 3, which keeps none.
 
     Compaction writes a new file and takes the tables over with the dates of their own: `remade` says that a

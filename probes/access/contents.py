@@ -1,8 +1,12 @@
-"""What a data file is made of: tables, indexes, links, queries, relationships, by name and never by value."""
+"""What a data file is made of: tables, indexes, links, queries, relationships, by name and never by value.
+
+Each has a section of its own, because they lie in pages of their own: where a machine hands out the pages
+that describe tables and no others, what needs only tables can still be told.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import JSON, AccessFile, Section
 from probes.access import parts
@@ -13,15 +17,15 @@ LINK_KINDS = frozenset({"access", "odbc", "other"})
 OBJECT_KINDS = frozenset({"query", "form", "report", "macro", "module"})
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
+    """`random`: its AutoNumbers are; None where what says so could not be read."""
+
     name: str
     autonumber: bool
-    random: bool
+    random: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """`data`: the number of the tree that the index is kept in; several indexes may share one. `descending`:
     those of its columns that go downwards."""
 
@@ -33,11 +37,9 @@ class Index:
     data: int
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """`page`: of its definition. `most_columns` counts deleted columns too. `last_autonumber` without its
-    sign: 2**31 and above are negative. `subdatasheet`: what is to be shown below its rows, None where that
-    was never set."""
+    sign: 2**31 and above are negative."""
 
     name: str
     page: int
@@ -46,11 +48,16 @@ class Table:
     most_columns: int
     indexes: tuple[Index, ...]
     last_autonumber: int
-    subdatasheet: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Tables(NamedTuple):
+    """The file's own tables; `objects`: kind and name of each query, form, report, macro and module."""
+
+    tables: tuple[Table, ...]
+    objects: tuple[tuple[str, str], ...]
+
+
+class Link(NamedTuple):
     """A table that lies elsewhere: `target` is a file or server, without what would let anyone in. `has_key`
     is None where that does not show."""
 
@@ -61,8 +68,7 @@ class Link:
     has_key: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Its shape, never its text. `criteria`: something says which rows are wanted; `limited`: only the first
     so many are. `for_object`: where the rows of a form, a report or a list come from, not made as a query."""
 
@@ -75,39 +81,40 @@ class Query:
     for_object: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Relationship:
+class Relationship(NamedTuple):
     child: str
     child_columns: tuple[str, ...]
     parent: str
     enforced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """`objects`: kind and name of each. `tracks_names`: whether name AutoCorrect is on, None where the file
-    does not say."""
-
-    tables: tuple[Table, ...]
+class Links(NamedTuple):
     links: tuple[Link, ...]
+
+
+class Queries(NamedTuple):
     queries: tuple[Query, ...]
+
+
+class Relationships(NamedTuple):
     relationships: tuple[Relationship, ...]
-    objects: tuple[tuple[str, str], ...]
+
+
+class Settings(NamedTuple):
+    """`subdatasheets`: of each table, what is to be shown below its rows, None where that was never set.
+    `tracks_names`: whether name AutoCorrect is on, None where the file does not say."""
+
+    subdatasheets: tuple[tuple[str, str | None], ...]
     tracks_names: bool | None
 
 
-def parse(raw: JSON, source: str, version: int) -> Contents:
-    properties = parts.part(parts.part(raw, "file"), "properties")
-    return Contents(
-        tables=tuple(_table(one) for one in parts.objects(raw, "tables")),
-        links=tuple(_link(one) for one in parts.objects(raw, "links")),
-        queries=tuple(_query(one) for one in parts.objects(raw, "queries")),
-        relationships=tuple(_relationship(one) for one in parts.objects(raw, "relationships")),
-        objects=tuple(
+def parse_tables(raw: JSON, source: str, version: int) -> Tables:
+    return Tables(
+        tuple(_table(one) for one in parts.objects(raw, "tables")),
+        tuple(
             (parts.word(one, "kind", OBJECT_KINDS), parts.text(one, "name"))
             for one in parts.objects(raw, "objects")
         ),
-        tracks_names=parts.flag_or_none(properties, "name_autocorrect"),
     )
 
 
@@ -120,7 +127,6 @@ def _table(one: Part) -> Table:
         most_columns=parts.whole(one, "most_columns"),
         indexes=tuple(_index(index) for index in parts.objects(one, "indexes")),
         last_autonumber=parts.whole(one, "last_autonumber"),
-        subdatasheet=parts.text_or_none(one, "subdatasheet"),
     )
 
 
@@ -128,7 +134,7 @@ def _column(one: Part) -> Column:
     return Column(
         parts.text(one, "name"),
         parts.flag(one, "autonumber"),
-        parts.flag(one, "random"),
+        parts.flag_or_none(one, "random"),
     )
 
 
@@ -136,11 +142,24 @@ def _index(one: Part) -> Index:
     return Index(
         parts.text(one, "name"),
         parts.texts(one, "columns"),
-        parts.texts(one, "descending") if "descending" in one else (),  # the first readings did not tell
+        parts.texts(one, "descending"),
         parts.flag(one, "unique"),
         parts.word(one, "kind", INDEX_KINDS),
         parts.whole(one, "data"),
     )
+
+
+tables = Section(
+    name="access-tables",
+    facts=Tables,
+    collect={"access": AccessFile(("tables", "objects"), depth="catalogue")},
+    parse=parse_tables,
+    privacy="names of tables, columns, indexes, queries, forms, reports, macros and modules; counts of rows",
+)
+
+
+def parse_links(raw: JSON, source: str, version: int) -> Links:
+    return Links(tuple(_link(one) for one in parts.objects(raw, "links")))
 
 
 def _link(one: Part) -> Link:
@@ -153,6 +172,19 @@ def _link(one: Part) -> Link:
     )
 
 
+links = Section(
+    name="access-links",
+    facts=Links,
+    collect={"access": AccessFile(("links",), depth="catalogue")},
+    parse=parse_links,
+    privacy="names of linked tables, of the files and servers they lie in; no names of users, no passwords",
+)
+
+
+def parse_queries(raw: JSON, source: str, version: int) -> Queries:
+    return Queries(tuple(_query(one) for one in parts.objects(raw, "queries")))
+
+
 def _query(one: Part) -> Query:
     return Query(
         name=parts.text(one, "name"),
@@ -160,9 +192,22 @@ def _query(one: Part) -> Query:
         sources=parts.texts(one, "sources"),
         cartesian=parts.flag(one, "cartesian"),
         criteria=parts.flag(one, "criteria"),
-        limited="limited" in one and parts.flag(one, "limited"),  # the first readings did not tell
+        limited=parts.flag(one, "limited"),
         for_object=parts.flag(one, "hidden_source"),
     )
+
+
+queries = Section(
+    name="access-queries",
+    facts=Queries,
+    collect={"access": AccessFile(("queries",), depth="catalogue")},
+    parse=parse_queries,
+    privacy="names of queries and of the tables they read, and their shape; no query texts",
+)
+
+
+def parse_relationships(raw: JSON, source: str, version: int) -> Relationships:
+    return Relationships(tuple(_relationship(one) for one in parts.objects(raw, "relationships")))
 
 
 def _relationship(one: Part) -> Relationship:
@@ -174,14 +219,30 @@ def _relationship(one: Part) -> Relationship:
     )
 
 
-contents = Section(
-    name="access-contents",
-    facts=Contents,
-    collect={
-        "access": AccessFile(
-            ("tables", "links", "queries", "relationships", "objects", "file"), depth="catalogue"
-        )
-    },
-    parse=parse,
-    privacy="names of tables, columns, indexes, links and queries; counts of rows; no values, no query texts",
+relationships = Section(
+    name="access-relationships",
+    facts=Relationships,
+    collect={"access": AccessFile(("relationships",), depth="catalogue")},
+    parse=parse_relationships,
+    privacy="names of tables and columns",
+)
+
+
+def parse_settings(raw: JSON, source: str, version: int) -> Settings:
+    properties = parts.part(parts.part(raw, "file"), "properties")
+    return Settings(
+        tuple(
+            (parts.text(one, "name"), parts.text_or_none(one, "subdatasheet"))
+            for one in parts.objects(raw, "tables")
+        ),
+        parts.flag_or_none(properties, "name_autocorrect"),
+    )
+
+
+settings = Section(
+    name="access-settings",
+    facts=Settings,
+    collect={"access": AccessFile(("tables", "file"), depth="catalogue")},
+    parse=parse_settings,
+    privacy="names of tables; settings of the file and its tables that are no text of anyone's",
 )

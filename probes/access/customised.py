@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -34,8 +34,7 @@ Key = tuple[str, str]
 """Kind and name of an object, the name in small letters as Access compares it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedObject:
+class NamedObject(NamedTuple):
     """`changed` is a local time of whoever changed it, taken for UTC; None where nothing tells."""
 
     kind: str
@@ -47,8 +46,7 @@ class NamedObject:
         return self.kind, self.name.casefold()
 
 
-@dataclass(frozen=True, slots=True)
-class Objects:
+class Objects(NamedTuple):
     """Queries, forms, reports, macros and modules of a file, those apart that Access makes for itself."""
 
     made: tuple[NamedObject, ...]

@@ -9,7 +9,7 @@ same tables in the same way, and not that each row is there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -32,8 +32,7 @@ from probes.access import parts
 from probes.access.parts import Part
 
 
-@dataclass(frozen=True, slots=True)
-class TableCounts:
+class TableCounts(NamedTuple):
     """`declared` and `by_driver`: rows, None where the one or the other does not know."""
 
     name: str
@@ -44,8 +43,7 @@ class TableCounts:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class DriverCounts:
+class DriverCounts(NamedTuple):
     """`driver` is "" where none was asked; `error` is why it counted nothing."""
 
     driver: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -33,8 +34,7 @@ from checkup.api import (
 from probes.access import parts
 
 
-@dataclass(frozen=True, slots=True)
-class FileSize:
+class FileSize(NamedTuple):
     """`limit_bytes`: what the format allows, 1 GiB for Jet 3 and 2 GiB for all later ones."""
 
     size_bytes: int
@@ -60,8 +60,7 @@ size = Section(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FileSpace:
+class FileSpace(NamedTuple):
     """What the pages of a file are for, in pages; `complete` where all maps could be read.
 
     Free pages are used again by the file itself; orphans belong to nothing, and only compaction gives them

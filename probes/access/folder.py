@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -30,8 +30,7 @@ BASES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(NamedTuple):
     """`basis`: of whom they are told, one of BASES."""
 
     basis: str
@@ -40,8 +39,7 @@ class Rights:
     delete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """`file_read_only` and `rights` are None where nothing tells them."""
 
     file_read_only: bool | None

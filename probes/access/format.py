@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -35,8 +35,7 @@ KNOWN = frozenset({"none", "extensible", "msisam", "unknown", *STRONG, *WEAK})
 PASSWORDS = frozenset({"none", "set", "protects-nothing", "unknown"})
 
 
-@dataclass(frozen=True, slots=True)
-class FileFormat:
+class FileFormat(NamedTuple):
     """`year`: of the first release of Access that wrote this version. `encryption` and `password`: words of
     the reader, above; the password itself is never read."""
 

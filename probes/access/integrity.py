@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -201,8 +201,7 @@ integrity = Probe(
 # --- marks of a write that did not end --------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CommitWords:
+class CommitWords(NamedTuple):
     """`below_neutral`: the slots whose word in the first page says that a write was not finished."""
 
     used: int
@@ -329,8 +328,7 @@ compaction = Probe(
 COMPACTION_ERRORS = "MSysCompactError"  # counted by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Leftovers:
+class Leftovers(NamedTuple):
     """`lost`: rows of the table of compaction errors, None where there is no such table. `error_tables`:
     tables that Access makes of what it could not import or paste."""
 
@@ -339,7 +337,7 @@ class Leftovers:
 
 
 def parse_leftovers(raw: JSON, source: str, version: int) -> Leftovers:
-    found = parts.part(raw, "file")
+    found = parts.part(raw, "file" if version == 1 else "leftovers")
     return Leftovers(
         parts.whole_or_none(found, "lost_by_compaction"),
         tuple(name for name in parts.texts(found, "error_tables") if name != COMPACTION_ERRORS),
@@ -348,8 +346,9 @@ def parse_leftovers(raw: JSON, source: str, version: int) -> Leftovers:
 
 leftovers = Section(
     name="access-leftovers",
+    version=2,  # in 1 the settings of the file came with it
     facts=Leftovers,
-    collect={"access": AccessFile(("file",), depth="catalogue")},
+    collect={"access": AccessFile(("leftovers",), depth="catalogue")},
     parse=parse_leftovers,
     privacy="a count, names of tables",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -36,8 +37,7 @@ from checkup.api import (
 from probes.access import parts
 
 
-@dataclass(frozen=True, slots=True)
-class LockFile:
+class LockFile(NamedTuple):
     """`machines` without repetition, in the order of their slots; `written` the newer of the times at which
     the lock file and the data file were changed, None where neither is known."""
 

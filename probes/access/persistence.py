@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -27,8 +28,7 @@ from checkup.api import (
 from probes.access import parts
 
 
-@dataclass(frozen=True, slots=True)
-class LockLife:
+class LockLife(NamedTuple):
     """`made` and `lock_changed` are of the lock file, None where there is none or no time of it is known;
     `changed` is of the data file."""
 

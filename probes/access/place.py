@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     Context,
@@ -51,8 +51,7 @@ _WORKSTATIONS = frozenset({"workstation", "laptop", "desktop", "reception", "rea
 _NAS_ROLES = frozenset({"nas"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """One thing that speaks against the place: which message tells of it, and how bad that is."""
 
     message: str

@@ -20,7 +20,8 @@ from checkup.api import (
     Worse,
 )
 from probes.access import parts
-from probes.access.contents import Contents, Query
+from probes.access.contents import Query
+from probes.access.tuning import QueriesAndTables
 
 READING = frozenset({"select", "crosstab", "append", "make-table"})
 CHANGING = frozenset({"update", "delete"})
@@ -36,17 +37,18 @@ class WholeLevels:
     large_rows: int = 50_000  # below, the whole table comes in a second or two; our own experience
 
 
-def check_whole(facts: Contents, levels: WholeLevels, ctx: Context) -> Iterator[Result]:
-    rows = {table.name.casefold(): table.rows for table in facts.tables}
+def check_whole(facts: QueriesAndTables, levels: WholeLevels, ctx: Context) -> Iterator[Result]:
+    rows = {table.name.casefold(): table.rows for table in facts.tables.tables}
+    queries = facts.queries.queries
     if not any(count >= levels.large_rows for count in rows.values()):
         yield NotApplicable(reason=f"no table of the file has {levels.large_rows} rows")
         return
-    if not facts.queries:
+    if not queries:
         yield NotApplicable(reason="the file holds no query")
         return
     whole = {
         query: most
-        for query in facts.queries
+        for query in queries
         if not query.criteria and not query.limited and not query.cartesian
         for most in (max((rows.get(name.casefold(), 0) for name in query.sources), default=0),)
         if most >= levels.large_rows
@@ -54,7 +56,7 @@ def check_whole(facts: Contents, levels: WholeLevels, ctx: Context) -> Iterator[
     found = [*_listed(whole, READING, "reads"), *_listed(whole, CHANGING, "changes")]
     yield from found
     if not found:
-        yield Passed(evidence={"queries": Number(len(facts.queries))})
+        yield Passed(evidence={"queries": Number(len(queries))})
 
 
 def _listed(whole: dict[Query, int], kinds: frozenset[str], message: str) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -30,8 +31,7 @@ from probes.access import parts
 from probes.access.table_pages import Placement
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingTime:
+class ReadingTime(NamedTuple):
     """`round_trip_s`: of the quickest small answer while the file was read, None where no network was in
     between."""
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -452,8 +452,7 @@ COLLECTOR = PowerShell(
 # --- what is kept: how much came, and what did not -----------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HandedFile:
+class HandedFile(NamedTuple):
     """`state`: read, encrypted (its first page only), not-access, missing, elsewhere, denied, unreadable.
 
     `left_out` pages were too many for the answer; `stopped`: time ran out, or the disk failed.
@@ -467,8 +466,7 @@ class HandedFile:
     stopped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOut:
+class HandedOut(NamedTuple):
     files: tuple[HandedFile, ...]
 
 

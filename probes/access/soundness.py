@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import JSON, AccessFile, Depth, Section
 from probes.access import parts
 from probes.access.parts import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """`page` is the first of `pages` pages in a row; `owner` the name of the table concerned, or "" where
     nobody knows. What `numbers` are depends on the code."""
 
@@ -22,14 +21,12 @@ class Problem:
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     part: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Soundness:
+class Soundness(NamedTuple):
     """`counts` says how often there was each code, kept as a problem or not; `in_motion` are pages that
     changed while they were read, so that nothing can be said of them."""
 

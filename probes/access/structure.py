@@ -23,7 +23,7 @@ from checkup.api import (
     Worse,
 )
 from probes.access import parts
-from probes.access.contents import Contents, Link, Table
+from probes.access.contents import Link, Links, Relationships, Table, Tables
 
 
 def listed(
@@ -49,7 +49,7 @@ class KeyLevels:
     least_rows: int = 100  # a table of fewer rows is a setting or a list, and nobody misses its key
 
 
-def check_primary_keys(facts: Contents, levels: KeyLevels, ctx: Context) -> Iterator[Result]:
+def check_primary_keys(facts: Tables, levels: KeyLevels, ctx: Context) -> Iterator[Result]:
     looked = [table for table in facts.tables if table.rows >= levels.least_rows]
     if not looked:
         yield NotApplicable(reason=f"no table has {levels.least_rows} rows")
@@ -86,7 +86,7 @@ class IndexLevels:
     limit: int = 32  # Microsoft, Access specifications: indexes in a table, hidden ones included
 
 
-def check_indexes(facts: Contents, levels: IndexLevels, ctx: Context) -> Iterator[Result]:
+def check_indexes(facts: Tables, levels: IndexLevels, ctx: Context) -> Iterator[Result]:
     counts = [(table.name, len(table.indexes)) for table in facts.tables]
     yield from _against_limit(counts, levels.near, levels.limit)
 
@@ -97,7 +97,7 @@ class ColumnLevels:
     limit: int = 255  # Microsoft, Access specifications: fields in a table; deleted ones count as well
 
 
-def check_columns(facts: Contents, levels: ColumnLevels, ctx: Context) -> Iterator[Result]:
+def check_columns(facts: Tables, levels: ColumnLevels, ctx: Context) -> Iterator[Result]:
     counts = [(table.name, max(table.most_columns, len(table.columns))) for table in facts.tables]
     yield from _against_limit(counts, levels.near, levels.limit)
 
@@ -168,17 +168,23 @@ class AutoNumberLevels:
     end: float = 0.95
 
 
-def check_autonumber(facts: Contents, levels: AutoNumberLevels, ctx: Context) -> Iterator[Result]:
-    counting = [table for table in facts.tables if _counts_up(table)]
+def check_autonumber(facts: Tables, levels: AutoNumberLevels, ctx: Context) -> Iterator[Result]:
+    counting = [table for table in facts.tables if _may_count_up(table)]
     if not counting:
         yield NotApplicable(reason="no table has a counting AutoNumber")
         return
+    unknown = [one for one in counting if not _counts_up(one) and _share(one) >= levels.near]
+    if unknown:
+        names = parts.named([table.name for table in unknown])
+        reason = f"whether AutoNumbers count or are random could not be read: {names}"
+        yield NotChecked(item="not known", reason=reason)
+        counting = [table for table in counting if table not in unknown]
     negative = [table.name for table in counting if table.last_autonumber > LAST_AUTONUMBER]
     if negative:
         names = parts.named(negative)
         yield NotChecked(item="negative", reason=f"the last AutoNumber is negative, so set by hand: {names}")
         counting = [table for table in counting if table.last_autonumber <= LAST_AUTONUMBER]
-    shares = {table.name: table.last_autonumber / LAST_AUTONUMBER for table in counting}
+    shares = {table.name: _share(table) for table in counting}
     for table in counting:
         share = shares[table.name]
         if share >= levels.near:
@@ -197,8 +203,16 @@ def check_autonumber(facts: Contents, levels: AutoNumberLevels, ctx: Context) ->
         yield Passed(evidence={"share": Ratio(most)})
 
 
-def _counts_up(table: Table) -> bool:
+def _may_count_up(table: Table) -> bool:
     return any(column.autonumber and not column.random for column in table.columns)
+
+
+def _share(table: Table) -> float:
+    return table.last_autonumber / LAST_AUTONUMBER
+
+
+def _counts_up(table: Table) -> bool:
+    return any(column.autonumber and column.random is False for column in table.columns)
 
 
 autonumber_end = Probe(
@@ -217,7 +231,7 @@ autonumber_end = Probe(
 # --- relationships ----------------------------------------------------------------------------
 
 
-def check_relationships(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+def check_relationships(facts: Relationships, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     if not facts.relationships:
         yield NotApplicable(reason="the file declares no relationships")
         return
@@ -244,21 +258,28 @@ relationships_enforced = Probe(
 # --- links ------------------------------------------------------------------------------------
 
 
-def check_links(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.links:
+@dataclass(frozen=True)
+class LinksAndTables:
+    links: Links
+    tables: Tables
+
+
+def check_links(facts: LinksAndTables, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+    links = facts.links.links
+    if not links:
         yield Passed(evidence={"links": Number(0)})
         return
-    passwords = [one.name for one in facts.links if one.saves_password]
-    nowhere = [one.name for one in facts.links if not one.target]
+    passwords = [one.name for one in links if one.saves_password]
+    nowhere = [one.name for one in links if not one.target]
     if passwords:
         yield listed(passwords, "password", Impact.LIMITED, When.BEFORE_NEXT_VISIT, item="saved passwords")
     if nowhere:
         yield listed(nowhere, "nowhere", Impact.LIMITED, item="without a target")
-    if any(table.rows for table in facts.tables):
-        yield from _elsewhere([one for one in facts.links if one.target])
+    if any(table.rows for table in facts.tables.tables):
+        yield from _elsewhere([one for one in links if one.target])
     elif not passwords and not nowhere:
         # All of its data lie elsewhere: that is what a front end is.
-        yield Passed(evidence={"links": Number(len(facts.links))})
+        yield Passed(evidence={"links": Number(len(links))})
 
 
 def _elsewhere(links: Sequence[Link]) -> Iterator[Result]:
@@ -310,7 +331,7 @@ FRONT_END = ("form", "report", "macro", "module")
 PLURALS = {"query": "queries"}
 
 
-def check_front_end(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+def check_front_end(facts: Tables, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     if not any(table.rows for table in facts.tables):
         yield NotApplicable(reason="no table of the file holds rows: it is no back end")
         return
@@ -331,7 +352,7 @@ def check_front_end(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator
     )
 
 
-def _names(facts: Contents) -> dict[str, Value]:
+def _names(facts: Tables) -> dict[str, Value]:
     """What of each kind the file holds beside its tables, by name."""
     names: dict[str, list[str]] = {}
     for kind, name in facts.objects:

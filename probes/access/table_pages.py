@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from checkup.api import (
     JSON,
@@ -44,8 +45,7 @@ class TablePages:
         return self.data + self.index + self.long_values
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     tables: tuple[TablePages, ...]
     page_size: int
     limit_bytes: int

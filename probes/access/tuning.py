@@ -22,7 +22,7 @@ from checkup.api import (
     Worse,
 )
 from probes.access import parts
-from probes.access.contents import Contents, Index, Table
+from probes.access.contents import Index, Links, Queries, Relationships, Settings, Table, Tables
 from probes.access.structure import listed
 
 # --- indexes that are missing -----------------------------------------------------------------
@@ -33,11 +33,17 @@ class MissingLevels:
     least_rows: int = 1000  # rows of the table searched; below, no index is felt; our own experience
 
 
-def check_missing(facts: Contents, levels: MissingLevels, ctx: Context) -> Iterator[Result]:
-    tables = {table.name.casefold(): table for table in facts.tables}
+@dataclass(frozen=True)
+class RelationshipsAndTables:
+    relationships: Relationships
+    tables: Tables
+
+
+def check_missing(facts: RelationshipsAndTables, levels: MissingLevels, ctx: Context) -> Iterator[Result]:
+    tables = {table.name.casefold(): table for table in facts.tables.tables}
     looked = [
         (tables[one.child.casefold()], one.child_columns)
-        for one in facts.relationships
+        for one in facts.relationships.relationships
         if one.child.casefold() in tables and tables[one.child.casefold()].rows >= levels.least_rows
     ]
     if not looked:
@@ -89,7 +95,7 @@ missing_indexes = Probe(
 # --- indexes that do nothing ------------------------------------------------------------------
 
 
-def check_redundant(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+def check_redundant(facts: Tables, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     if not facts.tables:
         yield NotApplicable(reason="the file has no table of its own")
         return
@@ -148,15 +154,15 @@ redundant_indexes = Probe(
 AUTO = "[auto]"
 
 
-def check_subdatasheets(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.tables:
+def check_subdatasheets(facts: Settings, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+    if not facts.subdatasheets:
         yield NotApplicable(reason="the file has no table of its own")
         return
-    auto = [table.name for table in facts.tables if (table.subdatasheet or "").casefold() == AUTO]
+    auto = [table for table, shown in facts.subdatasheets if (shown or "").casefold() == AUTO]
     if auto:
         yield listed(auto, "auto", Impact.LIMITED)
     else:
-        yield Passed(evidence={"tables": Number(len(facts.tables))})
+        yield Passed(evidence={"tables": Number(len(facts.subdatasheets))})
 
 
 subdatasheets = Probe(
@@ -179,7 +185,7 @@ subdatasheets = Probe(
 # --- name AutoCorrect -------------------------------------------------------------------------
 
 
-def check_names(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+def check_names(facts: Settings, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     if facts.tracks_names is None:
         yield NotApplicable(reason="the file has no setting for it")
     elif facts.tracks_names:
@@ -210,25 +216,31 @@ class RandomLevels:
     least_rows: int = 10_000  # below, the whole index is in memory; our own experience
 
 
-def check_random(facts: Contents, levels: RandomLevels, ctx: Context) -> Iterator[Result]:
+def check_random(facts: Tables, levels: RandomLevels, ctx: Context) -> Iterator[Result]:
     looked = [one for one in facts.tables if any(column.autonumber for column in one.columns)]
     if not looked:
         yield NotApplicable(reason="no table has an AutoNumber")
         return
-    random = [
-        table.name
-        for table in looked
-        if table.rows >= levels.least_rows
-        and any(one.random and _is_indexed(table, one.name) for one in table.columns)
-    ]
+    large = [table for table in looked if table.rows >= levels.least_rows]
+    numbered = {table.name: _random_indexed(table) for table in large}
+    random = [name for name, is_random in numbered.items() if is_random]
+    unknown = [name for name, is_random in numbered.items() if is_random is None]
     if random:
         yield listed(random, "random", Impact.NOTE)
-    else:
+    if unknown:
+        names = parts.named(unknown)
+        yield NotChecked(
+            item="not known", reason=f"whether AutoNumbers are random could not be read: {names}"
+        )
+    if not random and not unknown:
         yield Passed(evidence={"tables": Number(len(looked))})
 
 
-def _is_indexed(table: Table, column: str) -> bool:
-    return any(index.columns[:1] == (column,) for index in table.indexes)
+def _random_indexed(table: Table) -> bool | None:
+    """Has the table an index that begins with random AutoNumbers? None where that is not known."""
+    indexed = {index.columns[:1] for index in table.indexes}
+    numbers = [one.random for one in table.columns if one.autonumber and (one.name,) in indexed]
+    return True if True in numbers else None if None in numbers else False
 
 
 random_autonumber = Probe(
@@ -250,7 +262,7 @@ random_autonumber = Probe(
 # --- linked tables of a server ----------------------------------------------------------------
 
 
-def check_link_keys(facts: Contents, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+def check_link_keys(facts: Links, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     linked = [one for one in facts.links if one.kind == "odbc"]
     if not linked:
         yield NotApplicable(reason="no table of a server is linked")
@@ -292,12 +304,19 @@ class CartesianLevels:
     felt: int = 100_000  # rows of the product; below, nobody waits for it; our own experience
 
 
-def check_cartesian(facts: Contents, levels: CartesianLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.queries:
+@dataclass(frozen=True)
+class QueriesAndTables:
+    queries: Queries
+    tables: Tables
+
+
+def check_cartesian(facts: QueriesAndTables, levels: CartesianLevels, ctx: Context) -> Iterator[Result]:
+    queries = facts.queries.queries
+    if not queries:
         yield NotApplicable(reason="the file holds no query")
         return
-    rows = {table.name.casefold(): table.rows for table in facts.tables}
-    cartesian = [one for one in facts.queries if one.cartesian]
+    rows = {table.name.casefold(): table.rows for table in facts.tables.tables}
+    cartesian = [one for one in queries if one.cartesian]
     for query in cartesian:
         # The rows of a linked table or of another query are not known: at least one, or there is nothing.
         known = [rows.get(name.casefold()) for name in query.sources]
@@ -314,7 +333,7 @@ def check_cartesian(facts: Contents, levels: CartesianLevels, ctx: Context) -> I
             },
         )
     if not cartesian:
-        yield Passed(evidence={"queries": Number(len(facts.queries))})
+        yield Passed(evidence={"queries": Number(len(queries))})
 
 
 cartesian_queries = Probe(

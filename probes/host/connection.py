@@ -34,6 +34,7 @@ class Reached:
 
     transport: str
     address: str
+    via: str = ""  # the ssh host that it was reached through; "" is not by none, a VPN is not seen
     reached: bool
     error: ErrorClass | None
     detail: str
@@ -56,6 +57,7 @@ def parse(raw: JSON, source: str, version: int) -> Reached:
     return Reached(
         transport=str(given["transport"]),
         address=_text(given, "address"),
+        via=_text(given, "jump"),
         reached=bool(given["reached"]),
         error=ErrorClass(error) if error else None,
         detail=_text(given, "detail"),

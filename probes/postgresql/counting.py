@@ -47,11 +47,15 @@ def too_young(counted: Window | None, least_days: float, item: str = "") -> NotC
     if counted is None:
         return NotChecked(item=item, reason="the server does not say since when it counts")
     if counted.days < least_days:
-        return NotChecked(
-            item=item,
-            reason=f"the server has counted for {counted.days:.1f} days; {least_days:g} are needed",
-        )
+        counts = f"what the server counts goes back {_days(counted.days)}"
+        return NotChecked(item=item, reason=f"{counts}; to judge it takes {_days(least_days)}")
     return None
+
+
+def _days(days: float) -> str:
+    if days < 1:
+        return "less than a day"
+    return "a day" if int(days) == 1 else f"{int(days)} days"
 
 
 def named(names: Sequence[str]) -> str:

@@ -313,8 +313,8 @@ checksum_failures = Probe(
     levels=NoLevels(),
     kind="postgresql",
     messages={
-        "damaged": "PostgreSQL read {failures} damaged pages in {item}.",
-        "damaged_last": "PostgreSQL read {failures} damaged pages in {item}, the last on {last}.",
+        "damaged": "PostgreSQL met damaged pages in {item} ({failures} failures).",
+        "damaged_last": "PostgreSQL met damaged pages in {item} ({failures} failures, the last on {last}).",
     },
     why=(
         "A page whose checksum is wrong is lost data, and a sign of storage that fails. Back-ups taken since "

@@ -249,7 +249,7 @@ unused_indexes = Probe(
     levels=UnusedLevels(),
     kind="postgresql",
     visits=frozenset({Visit.TUNE_UP}),
-    messages={"unused": "{count} indexes of {item} ({size}) are hardly ever used: {names}."},
+    messages={"unused": "Indexes of {item} are hardly ever used ({count}, {size}): {names}."},
     why="Each index is written at every saving and is in every back-up.",
     remedy=(
         "Send us this report: it is for us, the vendor, to say which may go; a report of the year's end or a "
@@ -318,7 +318,7 @@ duplicate_indexes = Probe(
     levels=NoLevels(),
     kind="postgresql",
     visits=frozenset({Visit.TUNE_UP}),
-    messages={"repeated": "{count} indexes of {item} ({size}) only repeat others: {names}."},
+    messages={"repeated": "Indexes of {item} only repeat others ({count}, {size}): {names}."},
     why="Each is written at every saving and finds nothing that the other does not.",
     remedy=(
         "Send us this report: it is for us, the vendor, to say which may go. Then DROP INDEX CONCURRENTLY "

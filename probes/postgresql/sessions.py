@@ -121,6 +121,7 @@ sessions = Section(
                 " WHERE a.datname IS NOT NULL AND a.backend_start IS NULL"
             ),
             most_rows=2000,
+            sampled=True,
         )
     },
     parse=reader(Sessions, Session),
@@ -184,8 +185,8 @@ idle_in_transaction = Probe(
     kind="postgresql",
     messages={
         "long": (
-            "{sessions} sessions in {item} do nothing within an open transaction, the longest for "
-            "{longest} (logins: {logins})."
+            "Sessions in {item} do nothing within an open transaction: {sessions} in number, the longest "
+            "for {longest} (logins: {logins})."
         )
     },
     why=(
@@ -214,7 +215,7 @@ long_statements = Probe(
     visits=frozenset({Visit.TUNE_UP}),
     messages={
         "long": (
-            "{sessions} statements in {item} have run for more than a minute, the longest for {longest} "
+            "Statements in {item} run long: {sessions} in number, the longest for {longest} so far "
             "(logins: {logins})."
         )
     },
@@ -236,8 +237,8 @@ blocked = Probe(
     kind="postgresql",
     messages={
         "long": (
-            "{sessions} sessions in {item} wait for others' locks, the longest for {longest} (logins: "
-            "{logins})."
+            "Sessions in {item} wait for others' locks: {sessions} in number, the longest for {longest} "
+            "(logins: {logins})."
         )
     },
     why="Their screens stand still until the other one saves, or for ever if that one has gone home.",
@@ -454,7 +455,7 @@ superuser_sessions = Probe(
     check=check_superusers,
     levels=NoLevels(),
     kind="postgresql",
-    messages={"superuser": "{sessions} sessions of the superuser {item} work in {databases}."},
+    messages={"superuser": "The superuser {item} is at work in {databases} (sessions: {sessions})."},
     why=(
         "A fault or a stranger in that program can read, change and delete everything, and run programs on "
         "the server."

@@ -202,6 +202,7 @@ def check_checksums(facts: Settings, levels: NoLevels, ctx: Context) -> Iterator
             when=When.LATER,
             function=RECOVERABILITY,
             message="off",
+            evidence={"data_checksums": Text(value)},
         )
 
 
@@ -211,7 +212,9 @@ page_checksums = Probe(
     check=check_checksums,
     levels=NoLevels(),
     kind="postgresql",
-    messages={"off": "Pages of this instance carry no checksum: damage shows only when it hurts."},
+    messages={
+        "off": "Pages of this instance carry no checksum: what a disk gives back wrong may go unnoticed."
+    },
     why=(
         "With checksums the server finds out at the first reading that a disk gave back something else than "
         "was written."
@@ -315,7 +318,7 @@ pending_restart = Probe(
     check=check_pending,
     levels=NoLevels(),
     kind="postgresql",
-    messages={"waiting": "{count} settings were changed and wait for a restart: {names}."},
+    messages={"waiting": "Settings were changed and wait for a restart ({count}): {names}."},
     why=(
         "The server works with other settings than its files say; at the next restart, perhaps months from "
         "now, it changes its behaviour and nobody knows why."

@@ -151,9 +151,10 @@ def check_archiving(facts: Archiving, levels: ArchivingLevels, ctx: Context) -> 
                 reason=f"back-ups are made outside of the server, which knows nothing of them: {told}"
             )
         else:
-            yield _found("none", Impact.MAJOR, When.BEFORE_NEXT_VISIT, {})
+            evidence: dict[str, Value] = {"archive_mode": Text(one.archive_mode)}
+            yield _found("none", Impact.MAJOR, When.BEFORE_NEXT_VISIT, evidence)
         return
-    evidence: dict[str, Value] = {"archived": Number(one.archived), "failures": Number(one.failures)}
+    evidence = {"archived": Number(one.archived), "failures": Number(one.failures)}
     if one.failed_at is not None and (one.archived_at is None or one.failed_at > one.archived_at):
         evidence["failed"] = Instant(one.failed_at)
         yield _found("failing", Impact.MAJOR, When.NOW, evidence)
@@ -191,8 +192,8 @@ archiving = Probe(
     kind="postgresql",
     messages={
         "none": (
-            "Nothing on this server shows that it is backed up: its log is not archived (archive_mode "
-            "is off)."
+            "Nothing on this server shows that it is backed up: its log is not archived. Dumps made "
+            "from outside leave no trace here; if there are any, the site file does not name them."
         ),
         "never": "archive_mode is on, but no file of the log was ever archived.",
         "failing": "The log cannot be archived: {failures} failures, the last on {failed}.",
@@ -291,10 +292,12 @@ def check_uptime(facts: State, levels: UptimeLevels, ctx: Context) -> Iterator[R
         yield Passed(evidence=evidence)
     else:
         yield Finding(
-            impact=Impact.LIMITED,
+            impact=Impact.NOTE,
             when=When.LATER,
             message="recent",
-            evidence=evidence,
+            evidence={**evidence, "limit": Duration(levels.days * DAY_S)},
+            value=Duration(up),
+            worse=Worse.LOWER,
         )
 
 

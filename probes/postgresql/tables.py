@@ -14,6 +14,7 @@ from checkup.api import (
     Impact,
     Instant,
     NoLevels,
+    NotChecked,
     Number,
     Passed,
     Probe,
@@ -254,12 +255,22 @@ class AnalyzeLevels:
 
 def check_analyze(facts: Tables, levels: AnalyzeLevels, ctx: Context) -> Iterator[Result]:
     stale: dict[str, list[str]] = defaultdict(list)
+    early: set[str] = set()  # databases that the server may not have come round to since its start
+    just_started = facts.server.up_s is not None and facts.server.up_s < levels.least_hours * 3600
     for one in facts.rows:
-        if one.live_rows >= levels.least_rows and _is_stale(one, facts.server.asked_at, levels):
+        if one.live_rows < levels.least_rows:
+            continue
+        if one.analyzed_at is None and just_started:
+            early.add(one.database)
+        elif _is_stale(one, facts.server.asked_at, levels):
             stale[one.database].append(one.name)
     for database, names in sorted(stale.items()):
         yield _listed(database, names, "stale", Impact.NOTE)
-    if not stale:
+    for database in sorted(early - stale.keys()):
+        yield NotChecked(
+            item=database, reason="the server was started a short while ago, and has not looked at all tables"
+        )
+    if not stale and not early:
         yield Passed()
 
 
@@ -277,7 +288,7 @@ statistics = Probe(
     levels=AnalyzeLevels(),
     kind="postgresql",
     visits=frozenset({Visit.TUNE_UP}),
-    messages={"stale": "{count} tables of {item} have no statistics of today's rows: {names}."},
+    messages={"stale": "Tables of {item} have no statistics of today's rows ({count}): {names}."},
     why="The server plans its searches by statistics; by old ones it takes the long way.",
     remedy=(
         "In the database named, as owner or superuser, for each table: ANALYZE schema.table; or vacuumdb "
@@ -333,7 +344,7 @@ whole_scans = Probe(
     levels=ScanLevels(),
     kind="postgresql",
     visits=frozenset({Visit.TUNE_UP}),
-    messages={"whole": "{count} large tables of {item} are often read from end to end: {names}."},
+    messages={"whole": "Large tables of {item} are often read from end to end ({count}): {names}."},
     why="To find one row the server reads all of them; that is the most frequent cause of slow screens.",
     remedy=(
         "Send us this report: it is for us, the vendor, to add an index, with CREATE INDEX CONCURRENTLY, and "

@@ -245,7 +245,7 @@ def check_checkpoints(facts: Checkpoints, levels: CheckpointLevels, ctx: Context
     total = one.timed + one.requested
     counted = window(facts.server, one.counted_since)
     if total < levels.least or counted is None:
-        yield NotChecked(reason=f"only {total} checkpoints were counted; {levels.least} are needed")
+        yield NotChecked(reason=f"too few checkpoints were counted: {total}, where {levels.least} are needed")
         return
     yield from judge(
         "requested",

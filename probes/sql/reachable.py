@@ -20,6 +20,7 @@ from checkup.api import (
     Impact,
     NoLevels,
     NotChecked,
+    Parameter,
     Passed,
     Probe,
     Result,
@@ -76,6 +77,14 @@ sql_connection = Section(
     facts=SqlReached,
     collect={"connection": Connection()},
     parse=parse,
+    # What only people know of an instance. Nobody is asked for it, so it stands with what is always there.
+    parameters={
+        "restore_tested": Parameter("text", doc='the day of the last test restore, as "2026-09-01"'),
+        "backups_copied_by": Parameter("text", doc="what copies the back-ups to another machine"),
+        "backup": Parameter("text", doc="what backs the instance up without the server's knowledge"),
+        "standbys": Parameter("texts", doc="names of the standbys that follow this PostgreSQL"),
+        "memory_gib": Parameter("integer", doc="memory of the machine that runs this MariaDB or MySQL"),
+    },
     privacy="address, version, round trip and encryption of the connection",
 )
 

@@ -155,8 +155,8 @@ probe = Probe(
     kind="sqlserver",
     messages={
         "never": (
-            "The private key of {item} was never saved; it encrypts {databases} databases and {backups} "
-            "back-ups of the last 30 days."
+            "The private key of {item} was never saved; it encrypts data (databases: {databases}, back-ups "
+            "of the last 30 days: {backups})."
         ),
         "old": (
             "The private key of {item} was last saved {age} ago (on {exported}): is that file still there?"

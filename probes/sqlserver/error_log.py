@@ -1,7 +1,7 @@
 """The error log: which errors it holds, counted by number; never what their messages say.
 
 The server writes an error as two lines: `Error: 823, Severity: 24, State: 2.` and its message. Only lines of
-the first form are asked for, and of what comes back only those that are nothing else are kept. Errors that
+the first form are asked for, and of what comes back only those that are nothing else are stored. Errors that
 are logged without such a line (833, 17883, 17890, 35206) are not seen here.
 
 The lines are in the language of the server's installation. That this is English is known by another line that
@@ -26,6 +26,7 @@ from checkup.api import (
     Finding,
     Impact,
     Instant,
+    Keep,
     NotApplicable,
     NotChecked,
     Number,
@@ -122,7 +123,7 @@ def _parse(facts: type[F], read: Callable[[LogLine], Any]) -> Callable[[JSON, st
 
 # Number of the log (0 is the one being written), 1 for the server's log (2 is the Agent's), two texts that a
 # line must hold, from when, until when, order: the newest first, so that a cut costs the oldest.
-def _collector(text: str, most_rows: int) -> Sql:
+def _collector(text: str, line: re.Pattern[str], most_rows: int) -> Sql:
     return Sql(
         (
             SqlVariant(
@@ -135,6 +136,7 @@ def _collector(text: str, most_rows: int) -> Sql:
         most_rows=most_rows,
         timeout_s=30,
         cost="medium",
+        keep=Keep("Text", line.pattern),
     )
 
 
@@ -147,6 +149,7 @@ error_log = Section(
     collect={
         "sqlserver": _collector(
             "EXEC master.sys.xp_readerrorlog 0, 1, N'Severity: ', N'State: ', NULL, NULL, N'desc'",
+            _HEADER,
             MOST_ERRORS,
         )
     },
@@ -160,6 +163,7 @@ earlier_error_log = Section(
     collect={
         "sqlserver": _collector(
             "EXEC master.sys.xp_readerrorlog 1, 1, N'Severity: ', N'State: ', NULL, NULL, N'desc'",
+            _HEADER,
             MOST_ERRORS,
         )
     },
@@ -173,6 +177,7 @@ error_log_begin = Section(
     collect={
         "sqlserver": _collector(
             "EXEC master.sys.xp_readerrorlog 0, 1, N'Server process', N'ID is', NULL, NULL, N'asc'",
+            _BEGIN,
             10,
         )
     },
@@ -186,6 +191,7 @@ earlier_error_log_begin = Section(
     collect={
         "sqlserver": _collector(
             "EXEC master.sys.xp_readerrorlog 1, 1, N'Server process', N'ID is', NULL, NULL, N'asc'",
+            _BEGIN,
             10,
         )
     },
@@ -322,8 +328,8 @@ damage = Probe(
     levels=LogLevels(),
     kind="sqlserver",
     messages={
-        "logged": "The error log holds {item} {count} times since {since}, the last on {last}: the storage "
-        "gave back other data than were written."
+        "logged": "The error log holds {item} ({count} since {since}, the last on {last}): a page could not "
+        "be read, was read wrong, or was read right at a second attempt only."
     },
     why="Storage that fails once fails again. Back-ups taken since may hold the damage as well.",
     remedy=(
@@ -351,7 +357,7 @@ full = Probe(
     levels=LogLevels(),
     kind="sqlserver",
     messages={
-        "logged": "The error log holds {item} {count} times since {since}, the last on {last}: a database or "
+        "logged": "The error log holds {item} ({count} since {since}, the last on {last}): a database or "
         "its log was full."
     },
     why="While a database or its log is full nobody can save anything.",
@@ -383,8 +389,7 @@ backup_failed = Probe(
     levels=LogLevels(),
     kind="sqlserver",
     messages={
-        "logged": "The error log holds {item} {count} times since {since}, the last on {last}: a back-up "
-        "failed."
+        "logged": "The error log holds {item} ({count} since {since}, the last on {last}): a back-up failed."
     },
     why="A back-up that fails leaves the clinic with the one before, or with none.",
     remedy=(
@@ -409,7 +414,7 @@ memory = Probe(
     levels=LogLevels(),
     kind="sqlserver",
     messages={
-        "logged": "The error log holds {item} {count} times since {since}, the last on {last}: work was "
+        "logged": "The error log holds {item} ({count} since {since}, the last on {last}): work was "
         "refused for want of memory."
     },
     why="Users get errors instead of their data, and try again until the server stands still.",
@@ -466,9 +471,8 @@ severe = Probe(
     levels=LogLevels(),
     kind="sqlserver",
     messages={
-        "logged": "The error log holds {item}, a severe one, {count} times since {since}, the last on "
-        "{last}.",
-        "network": "The error log holds {item} {count} times since {since}, the last on {last}: connections "
+        "logged": "The error log holds {item}, a severe one ({count} since {since}, the last on {last}).",
+        "network": "The error log holds {item} ({count} since {since}, the last on {last}): connections "
         "that broke off or were no proper logins.",
     },
     why="Errors of severity 17 and more are not made by users: the server lacks something, or is damaged.",

@@ -361,7 +361,7 @@ system_drive = Probe(
     check=check_system_drive,
     levels=NoLevels(),
     kind="sqlserver",
-    messages={"there": "{count} files of {item} ({size}) lie on drive C, beside Windows."},
+    messages={"there": "Files of {item} lie on drive C, beside Windows ({count}, {size})."},
     why=(
         "A log or tempdb that grows fills the drive that Windows itself needs, and updates fill the one that "
         "the databases need: then both stop."
@@ -400,7 +400,7 @@ network_share = Probe(
     check=check_share,
     levels=NoLevels(),
     kind="sqlserver",
-    messages={"share": "{count} files of {item} lie on a network share."},
+    messages={"share": "Files of {item} lie on a network share ({count})."},
     why="When the share or the network stops for a moment, the database is taken down, and may be damaged.",
     remedy=(
         "Move the files to a disk of the server, with everyone out and after a full back-up: ALTER DATABASE "

@@ -456,7 +456,7 @@ dumps = Probe(
     check=check_dumps,
     levels=DumpLevels(),
     kind="sqlserver",
-    messages={"dumped": "SQL Server wrote {dumps} memory dumps in the last year, the last on {last}."},
+    messages={"dumped": "SQL Server dumped its memory in the last year ({dumps}), the last time on {last}."},
     why=(
         "A dump is written at a fault inside the server: a crash, a hang, or damage in a database. The next "
         "may take it down in working hours."

@@ -28,7 +28,7 @@ def worded(message: str, days: float) -> str:
 def with_doubt(messages: Mapping[str, str]) -> dict[str, str]:
     """Each message and its form for an instance that was started a few days ago; both need `up`."""
     doubtful = {
-        name + _EARLY: f"{text} This is of low confidence: the instance was started only {{up}} before."
+        name + _EARLY: f"{text} This is of low confidence: the counters cover only {{up}}."
         for name, text in messages.items()
     }
     return {**messages, **doubtful}

@@ -72,6 +72,7 @@ WINDOWS = Wmi(
     ),
     rights="performance-monitor-user",
     cost="medium",
+    sampled=True,
 )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checkup.api import JSON, AccessFile, Depth, Quality
-from checkup.collect.access_parts import cut, parts
+from checkup.collect.access_parts import cut, lacking, parts
 from checkup.collect.access_reading import COVERS, Reading, read_access
-from checkup.jet.catalogue import read_catalogue
+from checkup.jet.catalogue import LeftOut, read_catalogue
 from checkup.jet.local import LocalSource
 from checkup.jet.opening import open_file
 from checkup.jet.pages import Budget
@@ -251,6 +252,33 @@ def test_what_the_budget_does_not_allow_is_left_out() -> None:
     assert not content["integrity"]["complete"] and content["integrity"]["left_out"]
     section = cut(reading, content, AccessFile(("maps",), depth="maps"))
     assert section.quality not in (Quality.OK, Quality.PARTIAL)
+
+
+def test_a_part_that_was_not_read_is_whole_where_the_list_of_objects_has_none_of_it() -> None:
+    """The file has relationships, an AutoNumber and properties, but neither queries nor links."""
+    reading = read_access(
+        LocalSource(corpus_file("jackcess/V2019/extDateTestV2019.accdb")), depth="catalogue"
+    )
+    assert reading.catalogue is not None and reading.catalogue.relationships
+    unread = (
+        LeftOut("queries-and-relationships", "page 7 was not had"),
+        LeftOut("links-and-properties", "page 8 was not had"),
+    )
+    reading = replace(reading, catalogue=replace(reading.catalogue, relationships=(), left_out=unread))
+    assert reading.catalogue is not None
+    assert lacking(reading.catalogue).keys() == {"relationships", "file"}
+    content = parts(reading)
+
+    def section(part: str) -> tuple[Quality, str]:
+        found = cut(reading, content, AccessFile((part,), depth="catalogue"))
+        return found.quality, found.reason
+
+    for part in ("queries", "links", "tables", "objects", "leftovers"):
+        assert section(part) == (Quality.OK, ""), part
+    said = "queries-and-relationships left out: page 7 was not had"
+    assert section("relationships") == (Quality.PARTIAL, said)
+    columns = [one for table in made(reading)["tables"] for one in table["columns"]]
+    assert {(one["autonumber"], one["random"]) for one in columns} == {(True, None), (False, False)}
 
 
 class Failing(BytesSource):

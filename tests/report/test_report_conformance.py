@@ -9,6 +9,7 @@ from pathlib import Path
 import access_samples
 import pytest
 import samples
+import sql_samples
 
 from checkup.report.html import render_html
 from checkup.report.input import ReportInput
@@ -54,6 +55,7 @@ def classpath(tmp_path_factory: pytest.TempPathFactory) -> str:
         samples.empty,
         samples.hostile,
         access_samples.several_files,
+        sql_samples.several_instances,
         pytest.param(samples.many_findings, marks=pytest.mark.slow),
     ],
     ids=lambda made: made.__name__,

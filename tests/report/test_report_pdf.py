@@ -15,6 +15,7 @@ import access_samples
 import pikepdf
 import pytest
 import samples
+import sql_samples
 
 from checkup.report import pdf as pdf_module
 from checkup.report.html import render_html
@@ -30,6 +31,7 @@ SAMPLES = {
     "empty": samples.empty,
     "hostile": samples.hostile,
     "access": access_samples.several_files,
+    "sql": sql_samples.several_instances,
 }
 
 

@@ -10,6 +10,7 @@ from checkup.api import ErrorClass, Ratio, Target, Visit, Worse
 from checkup.assessment import Comparison, Priority, Ranking, Trend
 from checkup.report.input import ReportInput
 from checkup.report.model import ReportView
+from checkup.report.systems import what_it_takes
 from checkup.report.view import build_view
 
 P1, P2, P3 = Priority.P1, Priority.P2, Priority.P3
@@ -115,6 +116,40 @@ def test_what_could_not_be_checked_is_grouped_with_what_it_would_take() -> None:
     ]
     assert rows[0].takes.startswith("Switch the machine on")
     assert rows[1].takes.startswith("The right to read this")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "item", "reason", "takes"),
+    [
+        ("host", ErrorClass.UNREACHABLE, "", "no answer", "Switch the machine on"),
+        ("sqlserver", ErrorClass.UNREACHABLE, "", "no answer", "Start the server, and open its port"),
+        ("sqlserver", ErrorClass.UNREACHABLE, "old", "it is offline", "Bring the database online"),
+        (
+            "postgresql",
+            ErrorClass.DENIED,
+            "",
+            'GRANT pg_monitor TO "x"',
+            "Let the database administrator run",
+        ),
+        ("mariadb", ErrorClass.DENIED, "", "it may not", "The right to read this, for the login"),
+        (
+            "sqlserver",
+            ErrorClass.UNSUPPORTED,
+            "",
+            "pip install pyodbc",
+            "What the reason names, on the station",
+        ),
+        ("sqlserver", ErrorClass.QUOTA, "…", "7 more databases", "A look of its own"),
+        ("sqlserver", ErrorClass.AUTH, "", "refused", "A valid login"),
+        ("sqlserver", ErrorClass.DROPPED, "", "it broke", "A steadier connection"),
+        ("sqlserver", None, "", "no rows", "See the reason"),
+    ],
+)
+def test_what_it_takes_is_said_in_the_words_of_what_was_asked(
+    kind: str, error: ErrorClass | None, item: str, reason: str, takes: str
+) -> None:
+    result = replace(not_checked("a", "x", reason, error), item=item)
+    assert what_it_takes(kind, result).startswith(takes)
 
 
 def test_an_item_not_checked_beside_a_finding_is_listed_too() -> None:

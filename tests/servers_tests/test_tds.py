@@ -585,6 +585,23 @@ ANSWERS_THAT_FAIL: Mapping[str, Answer] = {
 }
 
 
+def test_a_batch_can_ask_how_many_rows_there_were(driver: Driver) -> None:
+    answers: dict[str, Answer] = {
+        name: Rows([INT], [(number,)] * number) for number, name in enumerate(("none", "one", "two"))
+    }
+    answers |= {"denied": errors.denied_on_server("VIEW SERVER STATE")}
+    batch = "SET NOCOUNT ON;" + "".join(
+        f"BEGIN TRY EXEC sys.sp_executesql N'/* checkup:{name} */ SELECT 1'; SELECT @@ROWCOUNT AS n END TRY "
+        "BEGIN CATCH SELECT ERROR_NUMBER() AS n END CATCH;"
+        for name in ("two", "none", "denied", "one")
+    )
+    with connected(driver, scripted(answers)) as (_, connection):
+        assert result_sets(connection, batch) == [[(2,), (2,)], [(2,)], [], [(0,)], [(297,)], [(1,)], [(1,)]]
+        assert values(connection, "SELECT @@ROWCOUNT AS n") == [1]
+        connection.execute("SET LOCK_TIMEOUT 1")
+        assert values(connection, "SELECT @@ROWCOUNT AS n") == [0]
+
+
 def test_an_error_costs_its_statement_only(driver: Driver) -> None:
     """The server goes on; pyodbc however gives nothing more of a batch once it has raised."""
     with connected(driver, scripted(ANSWERS_THAT_FAIL)) as (server, connection):
@@ -687,6 +704,15 @@ class TestPieces:
         assert pieces(inside + outside) == [Piece("SELECT 1", "a", catch=catch)] * 2
         both = f"BEGIN TRY EXEC('/* checkup:a */ SELECT 1') END TRY BEGIN CATCH {catch} END CATCH"
         assert pieces(both) == [Piece("SELECT 1", "a", inner=True, catch=catch)]
+
+    def test_what_follows_in_a_try(self) -> None:
+        batch = (
+            "BEGIN TRY EXEC sp_executesql N'/* checkup:a */ SELECT ''x'';';\nSELECT @@ROWCOUNT AS n; END TRY "
+            "BEGIN CATCH END CATCH;\n"
+        )
+        assert pieces(batch) == [
+            Piece("SELECT 'x';", "a", inner=True, catch="", then="SELECT @@ROWCOUNT AS n")
+        ]
 
     def test_semicolons_in_strings_names_and_comments_separate_nothing(self) -> None:
         text = "SELECT ';' ; SELECT [a;b] /* ; */ -- ;\n, \"c;\"; ;"

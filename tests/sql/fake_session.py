@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sql_examples import Rows, failed
+from sql_examples import Rows, done, failed
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for tests.servers
 
 from checkup.api import JSON
 from checkup.transports.odbc.session import SqlError
-from checkup.transports.session import TransportError
-from tests.servers.tds.batches import pieces
+from checkup.transports.session import Told, TransportError, untold
+from tests.servers.tds.batches import Piece, pieces
 
 Given = Rows | SqlError | TransportError
 Answer = Given | Callable[["FakeServer", str], Given]
@@ -82,11 +82,13 @@ class FakeServer:
     answers: Mapping[str, Answer | int]
     texts: list[str] = field(default_factory=list[str])
     opened: list[str] = field(default_factory=list[str])
+    entered: list[str] = field(default_factory=list[str])
     refused: dict[str, TransportError] = field(default_factory=dict[str, TransportError])
     database: str = "master"
     closed: int = 0
+    drops: bool = False  # sets without rows, as some drivers do
 
-    def open(self, plan: object, facts: object, database: str = "") -> FakeServer:
+    def open(self, plan: object, facts: object, database: str = "", told: Told = untold) -> FakeServer:
         if database in self.refused:
             raise self.refused[database]
         self.opened.append(database)
@@ -103,7 +105,7 @@ class FakeServer:
             if piece.check_id is None:
                 continue
             if piece.check_id == "database":
-                sets.append(Rows(("database_name",), [[self.database]]))
+                sets += self._told(piece, Rows(("database_name",), [[self.database]]))
                 continue
             answer = self.answers[piece.check_id]
             if callable(answer):
@@ -112,10 +114,23 @@ class FakeServer:
                 raise SqlError(answer.sqlstate, answer.number, answer.text, tuple(sets))  # pyright: ignore[reportArgumentType]
             if isinstance(answer, TransportError):
                 raise answer
-            sets.append(failed(piece.check_id, answer, "no") if isinstance(answer, int) else answer)
+            if isinstance(answer, int):
+                sets.append(failed(piece.check_id, answer, "no"))
+            else:
+                sets += self._told(piece, answer)
         return sets
 
+    def _told(self, piece: Piece, answer: Rows) -> list[Rows]:
+        """The rows, and in a batch of SQL Server's what says that they were all."""
+        assert piece.check_id is not None
+        if not piece.then:
+            return [answer]
+        count = len(answer.rows) + answer.truncated if "@@ROWCOUNT" in piece.then else None
+        kept = [] if self.drops and not answer.rows else [answer]
+        return [*kept, done(piece.check_id, count)]
+
     def enter(self, database: str) -> None:
+        self.entered.append(database)
         self.open(None, None, database)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from checkup.api import JSON, Sql, SqlVariant
-from checkup.sql.batching import FAILED
+from checkup.sql.batching import DONE, FAILED
 from checkup.sql.engine import Database, EngineName, Instance
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
@@ -24,6 +24,10 @@ class Rows:
 
 def failed(name: str, number: int, text: str = "") -> Rows:
     return Rows((FAILED, "number", "state", "message"), [[name, number, 1, text]])
+
+
+def done(name: str, count: int | None) -> Rows:
+    return Rows((DONE, "row_count"), [[name, count]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sql_examples import Rows, failed
+from sql_examples import Rows, done, failed
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for tests.servers
 
@@ -15,7 +16,9 @@ from checkup.api import JSON
 from checkup.sql.batching import (
     CANARY,
     Ask,
+    Doubt,
     Failure,
+    NoRows,
     batch,
     entered,
     groups,
@@ -56,32 +59,106 @@ def test_a_name_stays_within_its_quotes(name: str):
         assert inside.replace(closing * 2, closing) == name
 
 
+FATES = ("rows", "no rows", "no set", "failed", "failed half-way")
+
+
 @given(
-    st.lists(st.sampled_from(["rows", "failed", "failed half-way"]), min_size=4, max_size=4),
-    st.integers(0, 9),
+    st.lists(st.sampled_from(FATES), min_size=4, max_size=4),
+    st.booleans(),
+    st.integers(0, 12),
 )
-def test_each_answer_finds_its_statement(fates: list[str], arrived: int):
-    """However many fail, and wherever the connection broke off."""
+def test_each_answer_finds_its_statement(fates: list[str], drops: bool, arrived: int):
+    """However many fail or find nothing, whether or not the driver hands out sets without rows, and wherever
+    the connection broke off. All have the same columns."""
     asks = [Ask(name=name, text="SELECT 1") for name in NAMES]
     sets: list[Rows] = []
     complete: dict[str, int] = {}  # after which set each answer is known
     for name, fate in zip(NAMES, fates, strict=True):
-        if fate != "failed":
+        if fate in ("rows", "failed half-way"):
             sets.append(Rows(("who",), [[name]]))
-        if fate != "rows":
-            sets.append(failed(name, 229, "no"))
+        elif fate == "no rows" and not drops:
+            sets.append(Rows(("who",)))
+        sets.append(failed(name, 229, "no") if fate.startswith("failed") else done(name, int(fate == "rows")))
         complete[name] = len(sets)
-    answers = sort_answers(asks, sets[:arrived])
+    answers = sort_answers(SQLSERVER, asks, sets[:arrived])
+    assert set(answers) == {name for name in NAMES if complete[name] <= arrived}
     for name, fate in zip(NAMES, fates, strict=True):
-        if complete[name] <= arrived:
-            answer = answers[name]
-            assert isinstance(answer, Failure) == (fate != "rows")
-            assert isinstance(answer, Failure) or answer.rows == [[name]]
-    assert set(answers) <= set(NAMES)
+        if name not in answers:
+            continue
+        answer = answers[name]
+        if isinstance(answer, Failure):
+            assert fate.startswith("failed")
+        else:
+            assert not isinstance(answer, Doubt)
+            assert answer.rows == ([[name]] if fate == "rows" else [])
+
+
+TWO = Rows(("who",), [["x"], ["y"]])
+CUT = Rows(("who",), [["x"], ["y"]], truncated=True)
+
+
+@pytest.mark.parametrize(
+    ("came", "count", "believed"),
+    [
+        ([TWO], 2, True),
+        ([TWO], 3, False),
+        ([TWO], 1, False),
+        ([TWO], 0, False),
+        ([TWO], "2", False),
+        ([CUT], 2, True),
+        ([CUT], 900, True),
+        ([CUT], 1, False),
+        ([], 0, True),
+        ([], 2, False),  # the driver lost them
+        ([TWO], None, True),  # a procedure, which does not count
+        ([], None, True),
+    ],
+)
+def test_rows_are_believed_that_the_server_counted(came: list[Rows], count: JSON, believed: bool):
+    asks = [Ask(name="a", text="SELECT 1")]
+    told = Rows(("checkup_done", "row_count"), [["a", count]])
+    answer = sort_answers(SQLSERVER, asks, [*came, told])["a"]
+    assert isinstance(answer, Doubt) != believed
+    if isinstance(answer, Doubt):
+        assert "x" not in answer.reason
+
+
+def test_what_comes_twice_or_more_than_it_should_or_was_not_asked_for_is_no_answer():
+    asks = [Ask(name=name, text="SELECT 1") for name in "abd"]
+    sets = [
+        TWO,
+        TWO,
+        done("d", 2),
+        TWO,
+        done("a", 2),
+        TWO,
+        done("c", 2),
+        done("b", 0),
+        TWO,
+        done("a", 2),
+        TWO,
+    ]
+    answers = sort_answers(SQLSERVER, asks, sets)
+    assert isinstance(answers.pop("a"), Doubt)
+    assert answers == {"b": NoRows()}
+
+
+def test_only_a_select_is_asked_how_many_rows_it_gave():
+    for text, counted in (("\nSELECT 1", True), ("with x AS (SELECT 1) SELECT 1", True), ("EXEC y", False)):
+        sent = batch(SQLSERVER, [Ask(name="a", text=text)])
+        assert ("@@ROWCOUNT AS row_count" in sent, "NULL AS row_count" in sent) == (counted, not counted)
+
+
+def test_an_engine_of_single_statements_answers_with_one_set():
+    asks = [Ask(name="a", text="SELECT 1")]
+    for engine in (POSTGRESQL, MARIADB):
+        assert sort_answers(engine, asks, [TWO]) == {"a": TWO}
+        assert sort_answers(engine, asks, []) == sort_answers(engine, asks, [TWO, TWO]) == {}
 
 
 def test_a_failure_keeps_what_the_server_said():
-    answers = sort_answers([Ask(name="a", text="x")], [failed("a", 300, "VIEW SERVER STATE was denied")])
+    sets = [failed("a", 300, "VIEW SERVER STATE was denied")]
+    answers = sort_answers(SQLSERVER, [Ask(name="a", text="x")], sets)
     assert answers == {"a": Failure(number=300, text="VIEW SERVER STATE was denied")}
 
 
@@ -89,10 +166,12 @@ def test_another_databases_rows_do_not_pass_for_this_ones():
     asks = [Ask(name="database", text=""), Ask(name="a", text="")]
     places: list[tuple[list[list[JSON]], bool]] = [([["ledger"]], True), ([["master"]], False), ([], False)]
     for place, right in places:
-        answers = sort_answers(asks, [Rows(("database_name",), place), Rows(("x",))])
+        told = [Rows(("database_name",), place), done("database", len(place)), Rows(("x",)), done("a", 0)]
+        answers = sort_answers(SQLSERVER, asks, told)
         assert entered(answers, "ledger") is right
         assert set(answers) == {"a"}
     assert not entered({}, "ledger")
+    assert not entered({"database": Doubt("")}, "ledger")
 
 
 def test_the_parts_of_a_section_travel_together_and_the_others_in_few_round_trips():
@@ -102,7 +181,7 @@ def test_the_parts_of_a_section_travel_together_and_the_others_in_few_round_trip
     assert [ask for group in made for ask in group] == asks
     assert all(group[-1].name.endswith(CANARY) for group in made)
     for engine in (POSTGRESQL, MARIADB):
-        assert [len(group) for group in groups(engine, asks)] == [1] * len(asks)
+        assert list(groups(engine, asks)) == [(asks[at], asks[at + 1]) for at in range(0, len(asks), 2)]
 
 
 def test_a_group_waits_for_its_slowest_and_a_little_for_the_others():

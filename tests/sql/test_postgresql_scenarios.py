@@ -11,185 +11,26 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from scenarios import CATALOGUE, LOGIN, STRANGER, Examiner, assert_found, assert_gone, follow, until
 
-import probes
-from checkup.analyse.judge import World, judge_target
-from checkup.api import Quality, Sql, Target
-from checkup.assessment import ItemResult, Outcome
-from checkup.catalogue import LevelsInForce
-from checkup.collect.sql_sessions import LedgerRow
-from checkup.collect.sql_target import SqlVisit
-from checkup.plan import EndpointPlan
-from checkup.snapshot import SectionSnapshot
-from checkup.sql.engine import Instance
+from checkup.api import Quality
+from checkup.assessment import Outcome
 from checkup.sql.postgresql import POSTGRESQL
-from checkup.testing.package import contents
-from checkup.transports.odbc.connect import SqlPlace
-from checkup.transports.odbc.session import ResultSet, SqlSession, open_sql
-from checkup.transports.session import ConnectionFacts, Credential, Deadlines, open_gate
 from tests.servers.postgresql import PASSWORD, PostgreSql, needs_postgresql, postgresql
 from tests.servers.sql_programs import as_account, free_port, hand_over, program
 
 pytestmark = needs_postgresql
 
-CATALOGUE = contents(probes).catalogue
-LOGIN = "checkup_ro"
-STRANGER = "stranger"  # may log in, and holds no right
-ALL = tuple(sorted(name for name in CATALOGUE.entries if name.startswith("postgresql.")))
-
-
-def collectors_of(*ids: str) -> dict[str, Sql]:
-    """What is asked for these probes, by section."""
-    found: dict[str, Sql] = {}
-    for section in (section for one in ids for section in CATALOGUE.entries[one].sections):
-        sql = section.collect.get("postgresql")  # the connection's own facts are asked of nobody
-        if isinstance(sql, Sql):
-            found[section.name] = sql
-    return found
-
-
-def rights_of(probe: str) -> set[str]:
-    """Of the newest version's statements, without what the probe can do without."""
-    needed = {need.section.name for need in CATALOGUE.entries[probe].needs if not need.optional}
-    asked = (sql for name, sql in collectors_of(probe).items() if name in needed)
-    return {right for sql in asked for right in sql.variants[0].rights}
-
-
-MONITORED = tuple(name for name in ALL if "pg_monitor" in rights_of(name))
-Results = dict[tuple[str, str], ItemResult]
+EXAMINER = Examiner(POSTGRESQL)
+collectors_of, collected, examined = EXAMINER.collectors_of, EXAMINER.collected, EXAMINER.examined
+ALL = EXAMINER.probes
+MONITORED = tuple(name for name in ALL if "pg_monitor" in EXAMINER.rights_of(name))
 _numbers = itertools.count(1)
-
-
-def examined(
-    server: PostgreSql,
-    *ids: str,
-    login: str = LOGIN,
-    levels: Mapping[str, Any] | None = None,
-    declare: Mapping[str, Any] | None = None,
-) -> Results:
-    """What these probes say of the server, by probe and item; `levels` are put in the place of their own."""
-    entries = [CATALOGUE.entries[one] for one in ids]
-    collectors = collectors_of(*ids)
-    snapshots = {("db", one.section): one for one in collected(server, collectors, login)}
-    now = next(iter(snapshots.values())).collected_at
-    target = Target(id="db", kind="postgresql", declare=dict(declare or {}))
-    world = World(
-        catalogue=CATALOGUE,
-        targets={"db": target},
-        snapshots=snapshots,
-        now=now,
-        history={},
-        previous={},
-        previous_at=None,
-    )
-    found: Results = {}
-    for entry in entries:
-        in_force = LevelsInForce(dataclasses.replace(entry.probe.levels, **(levels or {})), {})
-        for one in judge_target(entry, target, in_force, world).results:
-            found[entry.probe.id, one.item] = one
-    return found
-
-
-def collected(server: PostgreSql, collectors: Mapping[str, Sql], login: str) -> Iterator[SectionSnapshot]:
-    """The sections as a run collects them."""
-    place = SqlPlace.model_validate(
-        {"engine": "postgresql", "server": server.address, "port": server.port, "encryption": "clear"}
-    )
-    credential = Credential(name="db", user=login, password="env:TEST_SQL_PASSWORD")
-
-    def opened(plan: EndpointPlan, facts: ConnectionFacts, database: str = "") -> Entered:
-        patient = Deadlines(connect_s=10, banner_s=10, auth_s=20)
-        session = open_sql(place, "postgresql", credential, facts=facts, database=database, deadlines=patient)
-        return Entered(session, credential)
-
-    @contextmanager
-    def ledger(text: str) -> Generator[LedgerRow]:
-        yield LedgerRow()
-
-    instances: list[Instance] = []
-    plan = EndpointPlan(
-        site="s",
-        endpoint="db",
-        transport="odbc",
-        platform="postgresql",
-        opted_out="",
-        targets=("db",),
-        sections=(),
-    )
-    visit = SqlVisit(
-        plan,
-        POSTGRESQL,
-        collectors,
-        open=opened,
-        facts=ConnectionFacts(transport="odbc"),
-        ledger=ledger,
-        greeted=instances.append,
-    )
-    for one in visit.run():
-        yield SectionSnapshot(
-            target="db",
-            section=one.name,
-            version=1,
-            source="postgresql",
-            quality=one.quality,
-            collected_at=instances[-1].asked_at,
-            raw=one.raw,
-            error=one.error,
-            reason=one.reason,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Entered:
-    """A session that knows with what to log in again."""
-
-    session: SqlSession
-    credential: Credential
-
-    def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[ResultSet]:
-        return self.session.run(text, timeout_s=timeout_s, most_rows=most_rows)
-
-    def enter(self, database: str) -> None:
-        self.session.enter(database, gate=open_gate, credential=self.credential)
-
-    def close(self) -> None:
-        self.session.close()
-
-
-def follow(
-    server: PostgreSql,
-    probe: str,
-    words: str,
-    names: Mapping[str, str] | None = None,
-    *,
-    database: str = "postgres",
-) -> None:
-    """Run what the remedy of `probe` says, with these names in the place of its own."""
-    assert words in CATALOGUE.entries[probe].probe.remedy, f"{probe} does not say: {words}"
-    for there, here in (names or {}).items():
-        assert there in words
-        words = words.replace(there, here)
-    for statement in words.split("; "):
-        server.run(statement, database=database)
-
-
-def until(server: PostgreSql, question: str, answer: str) -> None:
-    """Settings reach new sessions a moment after the server was told to read them."""
-    deadline = time.monotonic() + 5
-    while server.run(question) != [[answer]]:
-        assert time.monotonic() < deadline, f"{question} is not {answer}"
-        time.sleep(0.02)
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_SQL_PASSWORD", PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -220,19 +61,6 @@ def ledger(server: PostgreSql) -> Iterator[str]:
     )
     yield name
     server.run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def assert_found(found: Results, probe: str, item: str = "", message: str | None = None) -> ItemResult:
-    result = found[probe, item]
-    assert result.outcome is Outcome.FINDING, result
-    assert message is None or result.message == message
-    return result
-
-
-def assert_gone(found: Results, probe: str, item: str = "") -> None:
-    named = found.get((probe, item))
-    assert named is None or named.outcome is not Outcome.FINDING, named
-    assert any(name == probe and one.outcome is Outcome.PASSED for (name, _), one in found.items()), found
 
 
 # --- the instance -----------------------------------------------------------------------------
@@ -629,6 +457,16 @@ def test_without_rights_nothing_passes_that_needs_them(server: PostgreSql, ledge
     server.run(f"REVOKE pg_monitor FROM {STRANGER}")
 
 
+def test_what_is_left_out_without_a_word_is_noticed(server: PostgreSql, ledger: str) -> None:
+    """Even where the rights were not asked for before."""
+    sql = collectors_of(*ALL)["postgresql-sessions"]
+    unguarded = tuple(dataclasses.replace(one, rights=()) for one in sql.variants)
+    with server.hold("SELECT 1", database=ledger):
+        asked = {"postgresql-sessions": dataclasses.replace(sql, variants=unguarded)}
+        qualities = [collected(server, asked, login)[0].quality for login in (STRANGER, LOGIN)]
+    assert qualities == [Quality.FILTERED, Quality.OK]
+
+
 def test_a_database_that_may_not_be_entered(server: PostgreSql, ledger: str) -> None:
     probe = "postgresql.unlogged-tables"
     server.run(f"REVOKE CONNECT ON DATABASE {ledger} FROM PUBLIC")
@@ -658,8 +496,7 @@ def test_nothing_fails_and_nothing_is_written(server: PostgreSql, ledger: str) -
     counted = "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database"
     counted += f" WHERE datname = '{ledger}'"
     written = server.run(counted)
-    for _ in collected(server, collectors, "admin"):
-        pass
+    collected(server, collectors, "admin")
     assert written == server.run(counted)
 
 

@@ -10,6 +10,7 @@ from checkup.sql.rights import (
     UnknownRight,
     entering,
     grant_for,
+    grants_text,
     known,
     mariadb_account,
     mariadb_holds,
@@ -50,6 +51,7 @@ def test_a_probe_cannot_ask_for_more_than_the_engines_own(engine: EngineName, ri
         ("sqlserver", "VIEW SERVER STATE", (16,), "VIEW SERVER PERFORMANCE STATE TO [ro]"),
         ("sqlserver", "VIEW DATABASE STATE", (), "VIEW SERVER STATE TO [ro]"),
         ("sqlserver", "VIEW SERVER SECURITY STATE", (13,), "VIEW SERVER STATE TO [ro]"),
+        ("sqlserver", "VIEW ANY ERROR LOG", (16,), "VIEW ANY ERROR LOG TO [ro]"),
         ("postgresql", "pg_monitor", (15, 18), 'pg_monitor TO "ro"'),
         (
             "postgresql",
@@ -74,6 +76,13 @@ def test_mysql_has_kept_the_older_names():
     assert made.give == "GRANT REPLICATION CLIENT ON *.* TO 'ro'@'%'"
 
 
+def test_a_script_for_any_version_has_no_word_that_older_ones_do_not_know():
+    made = "\n".join(script("sqlserver", ["VIEW ANY ERROR LOG", "VIEW SERVER SECURITY STATE"]).give)
+    grants = [line for line in made.split("\n") if line.startswith("GRANT")]
+    assert grants[:1] == ["GRANT VIEW SERVER STATE TO [checkup_ro];"] and "ANY ERROR LOG" not in made
+    assert "GRANT EXECUTE ON sys.xp_readerrorlog TO [checkup_ro];" in grants
+
+
 def test_rights_that_the_check_up_never_asks_for_are_said_to_be_so():
     for engine, right in (("sqlserver", "sysadmin"), ("postgresql", "superuser")):
         made = grant_for(engine, right, (), "", "checkup_ro")  # pyright: ignore[reportArgumentType]
@@ -88,6 +97,19 @@ def test_what_lets_a_login_into_a_database():
         "CREATE USER [checkup_ro] FOR LOGIN [checkup_ro]"
     )
     assert entering(instance("postgresql"), 'a"b') == 'GRANT CONNECT ON DATABASE "a""b" TO "checkup_ro"'
+
+
+def test_several_rights_are_granted_in_an_order_that_the_server_takes():
+    """A right of the server is granted in master only (error 4621 elsewhere), a database is entered once."""
+    rights = ["SELECT ON msdb.dbo.sysjobs", "VIEW ANY DEFINITION", "SELECT ON msdb.dbo.sysjobsteps"]
+    assert grants_text(instance(), rights) == (
+        "GRANT VIEW ANY DEFINITION TO [checkup_ro]; USE [msdb]; "
+        "IF DATABASE_PRINCIPAL_ID(N'checkup_ro') IS NULL CREATE USER [checkup_ro] FOR LOGIN [checkup_ro]; "
+        "GRANT SELECT ON dbo.sysjobs TO [checkup_ro]; GRANT SELECT ON dbo.sysjobsteps TO [checkup_ro]"
+    )
+    assert grants_text(instance("postgresql"), ["pg_monitor", "SELECT ON pg_authid", "pg_monitor"]) == (
+        'GRANT pg_monitor TO "checkup_ro"; GRANT SELECT ON pg_catalog.pg_authid TO "checkup_ro"'
+    )
 
 
 @pytest.mark.parametrize(

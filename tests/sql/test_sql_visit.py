@@ -15,6 +15,7 @@ from checkup.collect import sql_target
 from checkup.collect.sql_sessions import LedgerRow
 from checkup.collect.sql_target import SectionOutcome, SqlVisit
 from checkup.plan import EndpointPlan
+from checkup.sql.batching import DONE
 from checkup.sql.engine import Engine, Instance
 from checkup.sql.postgresql import POSTGRESQL
 from checkup.sql.sqlserver import SQLSERVER
@@ -113,7 +114,7 @@ def test_everything_in_two_round_trips():
     server = FakeServer(answers())
     seen = look(server, three())
     assert len(server.texts) == 2 and server.opened == [""] and server.closed >= 1
-    assert server.texts[0].startswith("SET NOCOUNT ON")
+    assert server.texts[0].startswith("SET LOCK_TIMEOUT")
     assert {one.quality for one in seen.sections.values()} == {Quality.OK}
     assert seen.rows("a") == [{"job": "backup", "last_run_at": "2026-06-01T07:00:00+00:00"}]
     assert [outcome for _, outcome in seen.ledger] == ["asked", "asked"]
@@ -133,6 +134,70 @@ def test_one_that_fails_costs_only_itself():
     seen = look(FakeServer(answers(b=229)), three())
     assert seen["a"].quality is seen["c"].quality is Quality.OK
     assert (seen["b"].quality, seen["b"].error) == (Quality.DENIED, ErrorClass.DENIED)
+
+
+@pytest.mark.parametrize("empty", ["a", "b", "c", "ab", "bc", "ac", "abc"])
+@pytest.mark.parametrize("drops", [True, False])
+def test_what_finds_nothing_is_not_given_its_neighbours_rows(empty: str, drops: bool):
+    """All three have the same columns, and some drivers leave out sets without rows."""
+    server = FakeServer(answers(**dict.fromkeys(empty, Rows(JOBS.columns))), drops=drops)
+    seen = look(server, three())
+    assert {name: len(seen.rows(name)) for name in "abc"} == {name: name not in empty for name in "abc"}  # pyright: ignore[reportArgumentType]
+    assert {one.quality for one in seen.sections.values()} == {Quality.OK}
+    assert len(server.texts) == 2
+
+
+class Loses(FakeServer):
+    """What it says of the end of b gets lost, the first `times`."""
+
+    times = 1
+
+    def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[Rows]:
+        given = super().run(text, timeout_s=timeout_s, most_rows=most_rows)
+        lost = [one for one in given if one.columns[0] == DONE and one.rows[0][0] == "b"]
+        if lost and self.times:
+            self.times -= 1
+            return [one for one in given if one not in lost]
+        return given
+
+
+def test_what_does_not_tell_its_end_is_asked_again_alone():
+    """And so is what follows it, before whose end stands more than its own."""
+    server = Loses(answers(b=Rows(JOBS.columns)))
+    seen = look(server, three())
+    assert [len(seen.rows(name)) for name in "abc"] == [1, 0, 1]  # pyright: ignore[reportArgumentType]
+    assert {one.quality for one in seen.sections.values()} == {Quality.OK}
+    assert len(server.texts) == 4 and "checkup:a" not in server.texts[2] + server.texts[3]
+    server = Loses(answers())
+    server.times = 2
+    assert look(server, three())["b"].quality is Quality.BAD_OUTPUT
+
+
+def test_a_database_that_is_not_told_is_asked_again():
+    class Once(FakeServer):
+        lost = False
+
+        def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[Rows]:
+            given = super().run(text, timeout_s=timeout_s, most_rows=most_rows)
+            if "USE [ledger]" in text and not self.lost:
+                self.lost = True
+                return []
+            return given
+
+    server = Once({**sqlserver_answers([("ledger", "ONLINE", 1)]), "sizes": size, "more": size})
+    seen = look(server, SIZES)
+    assert not seen.missing("sizes") and len(seen.rows("more")) == 1  # pyright: ignore[reportArgumentType]
+
+
+def test_rows_that_the_server_did_not_count_are_no_facts():
+    class Miscounts(FakeServer):
+        def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[Rows]:
+            given = super().run(text, timeout_s=timeout_s, most_rows=most_rows)
+            return [one for one in given if one.columns != JOBS.columns]
+
+    seen = look(Miscounts(answers()), three())
+    assert {one.quality for one in seen.sections.values()} == {Quality.BAD_OUTPUT}
+    assert seen["a"].reason == "the server says that it has 1 rows, and 0 came"
 
 
 def test_a_right_that_lacks_is_told_before_anything_is_sent():
@@ -160,6 +225,18 @@ def test_rows_that_are_left_out_without_a_word_pass_nothing(said: object, qualit
     seen = look(server, {"a": section(canary="SELECT COUNT(*) AS left_out")})
     assert seen["a"].quality is quality
     assert len(server.texts) == 2
+
+
+def test_where_each_statement_goes_alone_a_canary_is_listened_to_as_well():
+    for left_out, quality in ((0, Quality.OK), (2, Quality.FILTERED), (None, Quality.BAD_OUTPUT)):
+        canary = Rows(("left_out",), [[left_out]])
+        server = FakeServer({**postgresql_answers(["ledger"]), "a": JOBS, "a:canary": canary})
+        assert look(server, {"a": section(canary="SELECT 1")}, POSTGRESQL)["a"].quality is quality
+        inside = {"sizes": sql(row=Size, scope="database", canary="SELECT 1")}
+        server = FakeServer({**postgresql_answers(["ledger"]), "sizes": size, "sizes:canary": canary})
+        seen = look(server, inside, POSTGRESQL)
+        assert bool(seen.missing("sizes")) is bool(quality is not Quality.OK)
+        assert bool(seen.rows("sizes")) is bool(quality is Quality.OK)
 
 
 def test_a_canary_that_fails_passes_nothing():
@@ -206,7 +283,7 @@ def test_a_connection_that_is_lost_is_made_anew_as_harmless_as_the_first():
     seen = look(server, three())
     assert server.opened == ["", ""]
     assert {one.quality for one in seen.sections.values()} == {Quality.OK}
-    assert server.texts[2].startswith("SET NOCOUNT ON")
+    assert server.texts[2].startswith("SET LOCK_TIMEOUT")
 
 
 def test_what_loses_the_connection_again_is_left_out():
@@ -327,6 +404,19 @@ def test_a_postgresql_is_entered_by_a_connection_for_each_database():
     assert seen.missing("more") == {"shut": {"reason": "it takes no connection from here", "error": "denied"}}
     opening = [text for text in server.texts if "default_transaction_read_only = on" in text]
     assert len(opening) == 3
+
+
+def test_a_database_that_refuses_costs_no_other_process():
+    server = FakeServer({**postgresql_answers(["full", "ledger"]), "sizes": size, "more": size})
+    server.refused["full"] = TransportError(ErrorClass.QUOTA, "it takes no further connection")
+    seen = look(server, SIZES, POSTGRESQL)
+    assert (server.opened, server.entered, server.closed) == (["", "ledger"], ["full", "ledger"], 1)
+    assert seen.missing("sizes").keys() == {"full"}
+    server = FakeServer({**postgresql_answers(["hangs", "ledger"]), "sizes": size, "more": size})
+    server.refused["hangs"] = TransportError(ErrorClass.TIMEOUT, "the driver had to be ended")
+    seen = look(server, SIZES, POSTGRESQL)
+    assert (server.opened, server.entered) == (["", "ledger"], ["hangs"])
+    assert seen.missing("sizes").keys() == {"hangs"}
 
 
 def test_a_server_that_bounds_its_statements_itself_is_told_how_long():

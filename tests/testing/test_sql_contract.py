@@ -183,7 +183,10 @@ def test_the_rows_of_a_sample_are_those_of_the_statement(tmp_path: Path) -> None
     other = sql_sample_problems(section(), sample(tmp_path / "b", [GOOD], source="mariadb"))
     assert "one is not collected from mariadb" in other[0]
     few = section(Sql((VARIANT,), row=Row, most_rows=1))
-    assert "at most 1 are fetched" in sql_sample_problems(few, sample(tmp_path / "c", [GOOD, GOOD]))[0]
+    assert "more rows than the 1" in sql_sample_problems(few, sample(tmp_path / "c", [GOOD, GOOD]))[0]
+    each = section(Sql((VARIANT,), row=Row, most_rows=1, scope="database"))
+    other_one: JSON = {"database": "archive", "size_bytes": 1, "seen_at": None}
+    assert sql_sample_problems(each, sample(tmp_path / "d", [GOOD, other_one])) == []
 
 
 # --- SQL Server's columns -----------------------------------------------------------------------

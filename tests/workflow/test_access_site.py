@@ -215,7 +215,7 @@ def test_a_file_that_no_way_leads_to_says_what_to_write(clinic: Clinic):
     [
         ({"id": "here", "host": "here", "path": "x.mdb"}, "has this id"),
         ({"id": "ledger", "host": "gone", "path": "x.mdb"}, "there is no such host"),
-        ({"id": "ledger", "host": "here", "path": "x.mdb", "declare": {"userz": 3}}, "no collector asks"),
+        ({"id": "ledger", "host": "here", "path": "x.mdb", "declare": {"userz": 3}}, "no probe asks"),
         ({"id": "ledger", "host": "here", "path": "x.mdb", "role": "backup-copy"}, "backup_of"),
         ({"id": "ledger", "host": "here", "path": "x.mdb", "depth": "row"}, "did you mean"),
         ({"id": "ledger", "host": "here", "path": "x.mdb", "consent": ["rows"]}, "must be data-pages"),

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+import probes
+from checkup.api import Sql
 from checkup.sql.rights import script
+from checkup.testing.package import contents
 from tests.servers.mariadb import MariaDb, mariadb_server, needs_mariadb
 from tests.servers.postgresql import PostgreSql, needs_postgresql, postgresql_server
 from tests.servers.tds import (
     PRODUCTS,
-    SQL_2019,
     Account,
     Answer,
     Column,
-    Database,
     Error,
     HangUp,
-    Needs,
     Product,
     Rows,
-    Scripted,
     Statement,
     TdsServer,
     data_types,
@@ -36,159 +37,28 @@ from tests.workflow.conftest import (
     PASSWORD,
     SITE,
     Clinic,
+    Ended,
     assert_adds_up,
     assert_clean,
     checkup,
     errors,
-    install_probe,
     outcomes,
     stored_text,
 )
+from tests.workflow.sql_clinic import (
+    SEES_ALL,
+    SINCE,
+    add,
+    count,
+    own,
+    reasons,
+    site,
+    sql_server,
+)
 
-__all__ = ["mariadb_server", "postgresql_server"]  # fixtures
+__all__ = ["mariadb_server", "postgresql_server", "site"]  # fixtures
 
 pytestmark = pytest.mark.usefixtures("paper")
-
-# Two sections for each engine: one of the instance that needs a right, one of each database.
-OWN = """
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-
-from checkup.api import (
-    Context, Finding, Impact, NoLevels, NotChecked, Number, Passed, Probe, Result, Section, Sql, SqlFacts,
-    SqlVariant, Text,
-)
-from probes.sql.rows import reader
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    sessions: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    database: str
-    tables: int
-
-
-class Sessions(SqlFacts[Session]):
-    pass
-
-
-class EachDatabase(SqlFacts[Tables]):
-    pass
-
-
-class Everything(SqlFacts[Session]):
-    pass
-
-
-def server(text: str, right: str, **more: object) -> Sql:
-    variant = SqlVariant(text, reads=("x",), rights=(right,) if right else ())
-    return Sql((variant,), row=Session, **more)
-
-
-def each(text: str) -> Sql:
-    return Sql((SqlVariant(text, reads=("x",)),), row=Tables, scope="database")
-
-
-TEXTS = {
-    "sqlserver": (
-        "SELECT COUNT(*) AS sessions FROM sys.dm_exec_sessions AS s",
-        "VIEW SERVER STATE",
-        "SELECT DB_NAME() AS [database], COUNT(*) AS tables FROM sys.tables AS t",
-    ),
-    "postgresql": (
-        "SELECT count(*) AS sessions FROM pg_stat_activity AS s",
-        "pg_monitor",
-        "SELECT current_database()::text AS database, count(*) AS tables FROM pg_tables AS t "
-        "WHERE t.schemaname = 'public'",
-    ),
-    "mariadb": (
-        "SELECT COUNT(*) AS sessions FROM information_schema.PROCESSLIST AS p",
-        "PROCESS",
-        "SELECT DATABASE() AS `database`, COUNT(*) AS tables FROM information_schema.TABLES AS t "
-        "WHERE t.TABLE_SCHEMA = DATABASE()",
-    ),
-}
-
-sessions = Section(
-    name="own-sessions", facts=Sessions, parse=reader(Sessions, Session),
-    collect={engine: server(text, right) for engine, (text, right, _) in TEXTS.items()},
-)
-tables = Section(
-    name="own-tables", facts=EachDatabase, parse=reader(EachDatabase, Tables),
-    collect={engine: each(text) for engine, (_, _, text) in TEXTS.items()},
-)
-everything = Section(
-    name="own-everything", facts=Everything, parse=reader(Everything, Session),
-    collect={engine: server(text, "", cost="large") for engine, (text, _, _) in TEXTS.items()},
-)
-
-
-def check_sessions(facts: Sessions, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    yield Passed(evidence={"sessions": Number(facts.rows[0].sessions)})
-
-
-def check_tables(facts: EachDatabase, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    for row in facts.rows:
-        if row.tables == 0:
-            yield Finding(impact=Impact.NOTE, message="empty", item=row.database)
-    yield Passed(evidence={"names": Text(", ".join(row.database for row in facts.rows))})
-
-
-def check_everything(facts: Everything, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    yield Passed()
-
-
-def made(engine: str, name: str, check: object) -> Probe:
-    return Probe(
-        id=f"own.{engine}-{name}", title="It is as it should be", check=check, levels=NoLevels(), kind=engine,
-        messages={"empty": "{item} is empty."}, why="A test.", remedy="None.", verify="None.",
-    )
-
-
-CHECKS = {"sessions": check_sessions, "tables": check_tables, "everything": check_everything}
-probes = {
-    f"{engine}_{name}": made(engine, name, check)
-    for engine in TEXTS
-    for name, check in CHECKS.items()
-}
-globals().update(probes)
-"""
-
-
-@pytest.fixture
-def site(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Clinic:
-    """A clinic whose own probes ask SQL servers, beside the built-in ones."""
-    monkeypatch.syspath_prepend(install_probe(clinic.folder, OWN))
-    clinic.add_local()
-    clinic.more["sql"] = []
-    return clinic
-
-
-def add(site: Clinic, name: str, kind: str, port: int, user: str, password: str, **more: Any) -> None:
-    site.credentials[name] = {"user": user, "password": f"file:{site.folder / name}.password"}
-    (site.folder / f"{name}.password").write_text(password, encoding="utf-8")
-    (site.folder / f"{name}.password").chmod(0o600)
-    where = {"id": name, "engine": kind, "server": "127.0.0.1", "port": port, "credential": name}
-    site.more["sql"].append({**where, "encryption": "clear", **more})
-
-
-def own(ended: Any, name: str) -> dict[str, str]:
-    """The outcomes of the clinic's own checks, by the last part of their names."""
-    found = outcomes(ended.assessment, name)
-    return {probe.rpartition("-")[2]: outcome for probe, outcome in found.items() if probe.startswith("own.")}
-
-
-def reasons(ended: Any, name: str) -> dict[tuple[str, str], str]:
-    return {
-        (one.probe.rpartition("-")[2], one.item): one.reason
-        for one in ended.assessment.not_checked
-        if one.target == name and one.probe.startswith("own.")
-    }
-
 
 # --- real servers -------------------------------------------------------------------------------
 
@@ -285,69 +155,6 @@ def test_the_servers_own_counters_show_no_write(
 
 # --- a SQL Server that knows its lines ------------------------------------------------------------
 
-LISTED = (
-    Column("name", data_types.SYSNAME),
-    Column("state", data_types.nvarchar(60)),
-    Column("user_access", data_types.nvarchar(60)),
-    Column("enters", data_types.INT),
-)
-SINCE = Rows(
-    (Column("installed_at", data_types.nvarchar(30)), Column("started_at", data_types.DATETIME)),
-    [("2024-03-01T10:22:11.433", datetime(2026, 2, 20, 22, 0))],
-)
-STATES = {"online": "ONLINE", "offline": "OFFLINE", "restoring": "RESTORING", "single user": "ONLINE"}
-
-
-def databases(statement: Statement) -> Rows:
-    session = statement.session
-    return Rows(
-        LISTED,
-        [
-            (
-                name,
-                STATES[database.state],
-                "SINGLE_USER" if database.state == "single user" else "MULTI_USER",
-                int(database.state == "online" and session.account.enters(name)),
-            )
-            for name, database in sorted(session.script.databases.items())
-        ],
-    )
-
-
-def count(name: str, value: object) -> Rows:
-    return Rows((Column(name, data_types.INT),), [(value,)])
-
-
-def tables(statement: Statement) -> Rows:
-    columns = (Column("database", data_types.SYSNAME), Column("tables", data_types.INT))
-    return Rows(columns, [(statement.session.database, 3)])
-
-
-def sql_server(
-    account: Account, product: Product = SQL_2019, more: Mapping[str, Answer] | None = None
-) -> Scripted:
-    return Scripted(
-        product=product,
-        accounts={"checkup_ro": account},
-        databases={
-            "ledger": Database(),
-            "a]b'c \U0001f600<b>": Database(),
-            "old": Database(state="offline"),
-            "alone": Database(state="single user"),
-        },
-        answers={
-            "hello-since": SINCE,
-            "hello-databases": databases,
-            "own-sessions": Needs(["VIEW SERVER STATE"], count("sessions", 7)),
-            "own-tables": tables,
-            "own-everything": count("sessions", 7),
-            **(more or {}),
-        },
-    )
-
-
-SEES_ALL = Account(PASSWORD, permissions=frozenset({"VIEW SERVER STATE", "CONNECT ANY DATABASE"}))
-
 
 def driver_named(name: str) -> Driver:
     pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc or unixODBC is missing", exc_type=ImportError)
@@ -384,6 +191,11 @@ def test_a_sql_server_of_each_version(site: Clinic, product: Product, driver: st
         assert {item for probe, item in told if probe == "tables"} == {"", "old", "alone"}
         sent = [request.text for request in server.requests if "checkup:" in request.text]
         assert len(sent) == 4  # greeting, the instance, and two databases
+        # Whatever was sent, but for what the driver asks by itself, stood in the ledger.
+        told = stored_text(site.store_file)
+        for request in server.requests:
+            written = json.dumps(request.text.strip())[1:-1]
+            assert "sp_datatype_info" in request.text or written in told, request.text
         verbs = {statement.text.split()[0].upper() for statement in server.statements}
         by_drivers = {verb for verb in verbs if verb.startswith(("EXEC", "SP_DATATYPE_INFO"))}
         assert verbs - by_drivers <= {"SELECT", "SET", "USE"}
@@ -426,6 +238,42 @@ def test_a_connection_that_breaks_in_the_middle_is_made_again(site: Clinic):
         ended = site.run("--host", "ms", "--only", "own", "--deep")
     assert own(ended, "ms")["sessions"] == own(ended, "ms")["everything"] == "passed", reasons(ended, "ms")
     assert len(server.logins) == 2
+
+
+LOG_LINE = (
+    Column("LogDate", data_types.DATETIME),
+    Column("ProcessInfo", data_types.nvarchar(12)),
+    Column("Text", data_types.nvarchar(3000)),
+)
+
+
+def logged(*lines: str) -> Rows:
+    return Rows(LOG_LINE, [(datetime(2026, 2, 27, 22, 0), "spid51", line) for line in lines])
+
+
+def test_no_message_of_an_error_log_is_kept(site: Clinic):
+    """What a procedure hands out beside what it was asked for is in no file of ours."""
+    name = "Ada Lovelace"
+    begin = logged(f"Server process ID is 4711. {name}", "Server process ID is 4711.")
+    errors_logged = logged(
+        "Error: 823, Severity: 24, State: 2.",
+        f"Error: 50000, Severity: 16, State: 1. {name}",
+        f"Login failed for user '{name}'.",
+    )
+    log: dict[str, Answer] = {
+        "sqlserver-error-log": errors_logged,
+        "sqlserver-error-log-begin": begin,
+        "sqlserver-error-log-earlier": logged(name),
+        "sqlserver-error-log-earlier-begin": logged(),
+    }
+    reads = frozenset({"master.sys.xp_readerrorlog: EXECUTE", *SEES_ALL.permissions})
+    with TdsServer(sql_server(replace(SEES_ALL, permissions=reads), more=log)) as server:
+        add(site, "ms", "sqlserver", server.port, "checkup_ro", PASSWORD, driver="FreeTDS")
+        ended = site.run("--host", "ms", "--only", "sqlserver.log-damage")
+    assert outcomes(ended.assessment, "ms")["sqlserver.log-damage"] == "finding"
+    texts = {**site.texts(ended), "store": stored_text(site.store_file)}
+    assert "Error: 823" in texts["store"]
+    assert not [where for where, text in texts.items() if name in text]
 
 
 def test_another_instance_in_its_place_is_told_and_nothing_of_it_kept(site: Clinic):
@@ -509,7 +357,7 @@ def test_an_instance_of_a_machine_that_is_never_touched_is_not_touched_either(si
         ({"via": "here"}, "no such host reached by ssh"),
         ({"server": ""}, "says not where the instance is"),
         ({"engine": "oracle"}, "must be sqlserver or postgresql or mariadb"),
-        ({"declare": {"userz": 3}}, "no collector asks"),
+        ({"declare": {"userz": 3}}, "no probe asks"),
         ({"levels": {"sqlserver.reachable": {"x": 1}}}, "unknown level"),
         ({"databses": ["ledger"]}, "unknown key"),
         ({"instance": "X"}, "other engines are told apart by port"),
@@ -521,6 +369,19 @@ def test_a_mistake_is_told_with_its_place(site: Clinic, entry: dict[str, object]
     assert ended.status == 2 and said in ended.err and "sql[0]" in ended.err.replace("sql.0", "sql[0]"), (
         ended.err
     )
+
+
+def test_what_only_people_know_may_be_declared(site: Clinic):
+    """Remedies tell to write these into the site file."""
+    known = {
+        "sqlserver": {"restore_tested": "2026-09-01", "backups_copied_by": "snapshots of the NAS"},
+        "postgresql": {"backup": "images of the machine", "standbys": ["srv-2"]},
+        "mariadb": {"memory_gib": 16},
+    }
+    for kind, declare in known.items():
+        add(site, kind, kind, 1, "checkup_ro", "x", declare=declare)
+    ended = checkup("validate", site.site_file)
+    assert ended.status == 0, ended.err
 
 
 # --- what the client's administrators are asked for ---------------------------------------------
@@ -545,30 +406,76 @@ def test_the_access_request_has_a_script_for_each_engine(site: Clinic):
     assert "TO [CEDAR\\checkup] WITH GRANT" not in text and "db_datareader TO" not in text
 
 
+def built_in_rights(engine: str) -> list[str]:
+    """All that the built-in sections want of an engine, in the words of every version."""
+    collectors = [section.collect.get(engine) for section in contents(probes).sections]  # pyright: ignore[reportArgumentType]
+    asked = [one for one in collectors if isinstance(one, Sql)]
+    return sorted({right for one in asked for variant in one.variants for right in variant.rights})
+
+
+def grants_of(ended: Ended, name: str) -> set[str]:
+    """What the report says would open what was not checked."""
+    said = "; ".join(one.reason for one in ended.assessment.not_checked if one.target == name)
+    return {one.rpartition(": ")[2] for one in re.split("; | and (?=GRANT)", said) if "GRANT" in one}
+
+
+def test_what_gives_more_than_a_look_is_a_comment_in_the_script():
+    made = script("sqlserver", built_in_rights("sqlserver"))
+    assert "--   GRANT ALTER TRACE TO [checkup_ro];" in made.give
+    assert not [one for one in made.give if "ALTER TRACE" in one and not one.startswith("--")]
+
+
 @needs_postgresql
 def test_the_script_for_postgresql_is_enough_and_its_undo_leaves_nothing(
     site: Clinic, postgresql_server: PostgreSql
 ):
     server = postgresql_server
-    made = script("postgresql", ["pg_monitor"])
+    made = script("postgresql", built_in_rights("postgresql"))
+    adapted = [
+        one.removeprefix("--   ") for one in made.give if one.startswith("--   ") and "name" not in one
+    ]
+    server.run("CREATE DATABASE ledger")
+    server.run("CREATE TABLE item (n serial)", database="ledger")
     server.run("\n".join(one for one in made.give if not one.startswith("\\")))
     server.run(f"ALTER ROLE checkup_ro PASSWORD '{PASSWORD}'")  # as \password does
     add(site, "pg", "postgresql", server.port, "checkup_ro", PASSWORD)
-    ended = site.run("--host", "pg", "--only", "own", "--deep")
-    server.run("\n".join(made.take))
-    assert own(ended, "pg")["sessions"] == "passed"
+    try:
+        ended = site.run("--host", "pg", "--only", "own", "--only", "postgresql", "--deep")
+        assert own(ended, "pg")["sessions"] == "passed"
+        # What is a comment in it the report names; once that was run too, nothing is left to grant.
+        assert 'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "public" TO "checkup_ro"' in grants_of(ended, "pg")
+        for database in ("ledger", "postgres"):
+            server.run("\n".join(adapted), database=database)
+        ended = site.run("--host", "pg", "--only", "own", "--only", "postgresql", "--deep")
+        assert grants_of(ended, "pg") == set()
+        assert outcomes(ended.assessment, "pg")["postgresql.sequences"] == "passed"
+    finally:
+        for database in ("ledger", "postgres"):
+            server.run("DROP EXTENSION IF EXISTS pgstattuple", database=database)
+            server.run("\n".join(one.removeprefix("--   ") for one in made.take[-2:-1]), database=database)
+        server.run("\n".join(made.take))
+        server.run("DROP DATABASE ledger WITH (FORCE)")
     assert server.run("SELECT count(*) FROM pg_roles WHERE rolname = 'checkup_ro'") == [["0"]]
 
 
 @needs_mariadb
 def test_the_script_for_mariadb_is_enough_and_its_undo_leaves_nothing(site: Clinic, mariadb_server: MariaDb):
-    made = script("mariadb", ["PROCESS", "BINLOG MONITOR", "SELECT ON mysql.global_priv"])
+    made = script("mariadb", [*built_in_rights("mariadb"), "BINLOG MONITOR"])
+    for right in (
+        "PROCESS ON *.*",
+        "REFERENCES ON *.*",
+        "SHOW DATABASES ON *.*",
+        "SELECT ON mysql.`global_priv`",
+    ):
+        assert f"GRANT {right} TO 'checkup_ro'@'%';" in made.give
     mariadb_server.run("CREATE DATABASE ledger; CREATE TABLE ledger.item (n int)")
-    mariadb_server.run("\n".join(made.give).replace("A-LONG-PASSWORD", PASSWORD))
+    newer = itertools.takewhile(lambda line: "before 10.4" not in line, made.give)
+    mariadb_server.run("\n".join(newer).replace("A-LONG-PASSWORD", PASSWORD))
     try:
         add(site, "my", "mariadb", mariadb_server.port, "checkup_ro", PASSWORD)
-        ended = site.run("--host", "my", "--only", "own")
+        ended = site.run("--host", "my", "--only", "own", "--only", "mariadb", "--deep")
         assert own(ended, "my")["sessions"] == own(ended, "my")["tables"] == "passed"
+        assert grants_of(ended, "my") == set()
         with pytest.raises(RuntimeError, match="denied"):  # no row of a table of theirs
             mariadb_server.run("SELECT * FROM ledger.item", user="checkup_ro", password=PASSWORD)
     finally:

@@ -26,8 +26,10 @@ from checkup.transports.session import (
     Credential,
     Deadlines,
     LoginGate,
+    Told,
     TransportError,
     open_gate,
+    untold,
 )
 from checkup.transports.wire import dial, shown_address
 
@@ -99,7 +101,8 @@ class SqlSession:
     def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[ResultSet]:
         """The result sets of a statement or batch, each of at most `most_rows` rows.
 
-        A batch for a SQL Server must not SET NOCOUNT ON: FreeTDS then leaves out result sets without rows.
+        Of a batch for a SQL Server all that is not a result set is left out, and after SET NOCOUNT ON FreeTDS
+        may leave out sets without rows: what belongs to which statement, the batch itself must say.
 
         Raises SqlError for what the server or driver answered, and for a value that is neither text, number
         nor moment; TransportError (dropped, timeout) where the connection is gone: then only `close` is left.
@@ -167,6 +170,7 @@ def open_sql(
     facts: ConnectionFacts,
     database: str = "",
     deadlines: Deadlines | None = None,
+    told: Told = untold,
 ) -> SqlSession:
     """Greet the instance, log in, and measure the way; may be called from many threads at once.
 
@@ -174,7 +178,7 @@ def open_sql(
     entered around the login and nothing else. `facts` is filled in as far as it came, also when this raises
     TransportError. With `database`, for one of many connections, nothing is measured.
 
-    What is sent after the login: MEASURED, and on SQL Server a USE of the database.
+    `told` is entered around what is sent after the login: MEASURED, and on SQL Server a USE of the database.
     """
     process = WorkerProcess()
     tunnel: Tunnel | None = None
@@ -219,9 +223,9 @@ def open_sql(
         _log_in(process, way, gate, credential, where, tunnel)
         facts.encryption = _REACHED[connect.encryption]
         session = SqlSession(engine, process, tunnel, way, facts, where)
-        _enter(session, engine, way.database)
+        _enter(session, engine, way.database, told)
         if not database:
-            _measure(session)
+            _measure(session, told)
     except BaseException as error:
         process.close()
         if tunnel is not None:
@@ -321,9 +325,10 @@ def _log_in(
         raise failure
 
 
-def _measure(session: SqlSession) -> None:
+def _measure(session: SqlSession, told: Told) -> None:
     try:
-        session.measure()
+        with told(f"{MEASURED};\n" * _TIMES):
+            session.measure()
     except SqlError as error:
         code = f"error {error.number}" if error.number else f"SQLSTATE {error.sqlstate}"
         raise TransportError(
@@ -331,12 +336,14 @@ def _measure(session: SqlSession) -> None:
         ) from None
 
 
-def _enter(session: SqlSession, engine: EngineName, database: str) -> None:
+def _enter(session: SqlSession, engine: EngineName, database: str, told: Told) -> None:
     """SQL Server was logged in to elsewhere, so that a closed database is no wrong password."""
     if engine != "sqlserver" or not database:
         return
+    use = f"USE [{database.replace(']', ']]')}]"
     try:
-        session.run(f"USE [{database.replace(']', ']]')}]", timeout_s=START_S, most_rows=1)
+        with told(use):
+            session.run(use, timeout_s=START_S, most_rows=1)
     except SqlError as error:
         code = f"error {error.number}" if error.number else f"SQLSTATE {error.sqlstate}"
         raise TransportError(

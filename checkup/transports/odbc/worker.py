@@ -182,7 +182,8 @@ def _fetched(cursor: Any, limit: _Limit) -> dict[str, Any]:
     while not truncated and (row := cursor.fetchone()) is not None:
         values = [plain(value) for value in row]
         limit.characters -= sum(len(value) if isinstance(value, str) else 8 for value in values)
-        truncated = len(rows) >= limit.rows or limit.characters < 0
+        # The first row always comes: in a batch it may be the one that tells the end of a statement.
+        truncated = len(rows) >= limit.rows or (limit.characters < 0 and bool(rows))
         if not truncated:
             rows.append(values)
     return {"columns": columns, "rows": rows, "truncated": truncated}

@@ -11,13 +11,14 @@ class Piece:
     """One statement of a batch.
 
     `inner`: it stands in the string of an EXEC, so it is a scope of its own; `catch`: the text between BEGIN
-    CATCH and END CATCH where it stands in a TRY.
+    CATCH and END CATCH where it stands in a TRY; `then`: what follows that string in the TRY.
     """
 
     text: str
     check_id: str | None = None
     inner: bool = False
     catch: str | None = None
+    then: str = ""
 
 
 _MARKER = re.compile(r"/\*\s*checkup:([^\s*]+)\s*\*/")
@@ -84,18 +85,19 @@ def _piece(body: str, check_id: str, before: re.Match[str]) -> tuple[Piece, str]
     text, rest = body, ""
     if inner and (string := _STRING_END.match(body)):
         text, rest = string[1].replace("''", "'"), body[string.end() :]
-        if not tried:
-            rest = rest[_AFTER_STRING.match(rest).end() :]  # pyright: ignore[reportOptionalMemberAccess]
-    catch = None
+        rest = rest[_AFTER_STRING.match(rest).end() :]  # pyright: ignore[reportOptionalMemberAccess]
+    catch, then = None, ""
     if tried:
         end = _CATCH.search(rest if inner else body)
         if end:
             catch = end["catch"].strip("; \t\r\n")
-            if not inner:
+            if inner:
+                then = rest[: end.start()].strip("; \t\r\n")
+            else:
                 text = body[: end.start()]
             rest = (rest if inner else body)[end.end() :]
     elif not inner:
         opening = _OPENING_BEFORE.search(body)
         assert opening is not None
         text, rest = body[: opening.start()], body[opening.start() :]
-    return Piece(text.strip(), check_id, inner, catch), rest
+    return Piece(text.strip(), check_id, inner, catch, then), rest

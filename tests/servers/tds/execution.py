@@ -61,7 +61,9 @@ class Execution:
         self._unscripted = unscripted
         self._reply = Reply(packets)
         self._end = Done.STATEMENT
-        self._held: tuple[DoneStatus, Command, int | None] | None = None  # until it is known what follows
+        self._held: tuple[Done, DoneStatus, Command, int | None] | None = (
+            None  # until it is known what follows
+        )
         self._rows_open = False
 
     def batch(self, text: str) -> bool:
@@ -146,6 +148,24 @@ class Execution:
         self._answer(statement, piece, answer)
 
     def _answer(self, statement: Statement, piece: Piece, answer: Answer) -> None:
+        outside = self._end
+        if piece.inner:  # sp_executesql: a procedure, and what it holds are its statements
+            self._end = Done.IN_PROCEDURE
+        try:
+            caught = self._steps(statement, piece, answer)
+        finally:
+            self._end = outside
+        if caught:
+            self._caught(caught, piece.catch or "")
+            return
+        if piece.inner:
+            self._token(tokens.return_status(0))
+            self._done(DoneStatus.FINAL, end=Done.PROCEDURE)
+        if piece.then:
+            self._scalars(piece.then)
+
+    def _steps(self, statement: Statement, piece: Piece, answer: Answer) -> list[Error]:
+        """Says what the answer holds; gives the errors that a CATCH block is to see."""
         caught: list[Error] = []
         told: list[Error] = []
         for step in _steps(statement, answer):
@@ -160,11 +180,12 @@ class Execution:
             if caught:
                 break
             self._step(step)
-        if caught:
-            self._caught(caught, piece.catch or "")
+        if caught and self._rows_open:
+            self._done(DoneStatus.FINAL, Command.SELECT)
         self._stop_for(told, piece)
-        if self._held is None:  # nothing but messages, or nothing at all
+        if self._held is None and not caught:  # nothing but messages, or nothing at all
             self._done(DoneStatus.FINAL)
+        return caught
 
     def _stop_for(self, told: list[Error], piece: Piece) -> None:
         """Ends the statement whose errors were told, and with it what else they end."""
@@ -180,8 +201,6 @@ class Execution:
 
     def _caught(self, caught: Sequence[Error], catch: str) -> None:
         """The CATCH block sees the last error; THROW tells them all."""
-        if self._rows_open:
-            self._done(DoneStatus.FINAL, Command.SELECT)
         if not catch:
             return
         if _THROW.fullmatch(catch):
@@ -189,11 +208,15 @@ class Execution:
                 self._message(error)
             self._done(DoneStatus.ERROR)
             raise _BatchEnds
+        self._scalars(catch, caught[-1])
+
+    def _scalars(self, text: str, caught: Error | None = None) -> None:
+        """What stands beside a statement in its TRY or its CATCH: a SELECT without FROM."""
         try:
-            rows = scalars.select(catch, self._session, caught[-1])
+            rows = scalars.select(text, self._session, caught)
         except scalars.NotScalars as unknown:
-            self._unscripted(catch)
-            self._error(Error(_NOT_SCRIPTED, f"not scripted: {unknown} in CATCH: {catch}"))
+            self._unscripted(text)
+            self._error(Error(_NOT_SCRIPTED, f"not scripted: {unknown} in: {text}"))
         else:
             self._step(rows)
 
@@ -204,6 +227,7 @@ class Execution:
             case Error():
                 self._message(step)
             case Affected():
+                self._session.row_count = step.rows or 0
                 self._done(DoneStatus.FINAL, rows=step.rows)
             case Pause():
                 self._pause(step)
@@ -222,6 +246,7 @@ class Execution:
             if self._reply.add(_row(step.columns, values)):
                 self._look_for_attention()
             count += 1
+        self._session.row_count = count
         self._rows_open = not step.complete
         if step.complete:
             self._done(DoneStatus.FINAL, Command.SELECT, count)
@@ -261,17 +286,23 @@ class Execution:
         self._release(more=True)
         self._reply.add(token)
 
-    def _done(self, status: DoneStatus, command: Command = Command.NONE, rows: int | None = None) -> None:
+    def _done(
+        self,
+        status: DoneStatus,
+        command: Command = Command.NONE,
+        rows: int | None = None,
+        end: Done | None = None,
+    ) -> None:
         self._release(more=True)
         self._rows_open = False
         counts = self._session.settings.get("NOCOUNT") != "ON"
-        self._held = status, command, rows if counts else None
+        self._held = end or self._end, status, command, rows if counts else None
 
     def _release(self, more: bool) -> None:
         if self._held:
-            status, command, rows = self._held
+            end, status, command, rows = self._held
             self._held = None
-            self._reply.add(tokens.done(self._end, status | (DoneStatus.MORE if more else 0), command, rows))
+            self._reply.add(tokens.done(end, status | (DoneStatus.MORE if more else 0), command, rows))
 
 
 def _catches(error: Error, piece: Piece) -> bool:

@@ -299,6 +299,7 @@ _VARIABLES: Mapping[str, Callable[[Session], Scalar]] = {
     "@@SERVERNAME": lambda session: _name(session.script.product.server_name),
     "@@SERVICENAME": lambda session: _name(session.script.product.instance or "MSSQLSERVER"),
     "@@MICROSOFTVERSION": lambda session: _whole(_microsoft_version(session.script)),
+    "@@ROWCOUNT": lambda session: _whole(session.row_count),
     "@@TRANCOUNT": lambda session: _whole(session.transactions),
     "@@LOCK_TIMEOUT": lambda session: _whole(int(session.settings.get("LOCK_TIMEOUT", "-1"))),
     "@@LANGUAGE": lambda session: _name("us_english"),

@@ -26,6 +26,7 @@ class Session:
     read_only: bool = False
     settings: dict[str, str] = field(default_factory=dict)  # of SET, by option in upper case
     transactions: int = 0
+    row_count: int = 0  # @@ROWCOUNT
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from checkup.transports.odbc.login_errors import Attempt, refused_login
 from checkup.transports.odbc.tls import Shown
 from checkup.transports.session import ConnectionFacts, Credential, Deadlines, TransportError
 from tests.servers.kdc import kdc, needs_kdc
-from tests.servers.postgresql import PostgreSql, postgresql
+from tests.servers.postgresql import PASSWORD, PostgreSql, postgresql
 from tests.servers.sql_programs import folder_of_process
 from tests.servers.tds import Account, Database, Scripted, TdsServer
 from tests.transports.odbc.conftest import (
@@ -61,6 +62,25 @@ def test_a_right_one_proves_it(open_session: Open, server: Server) -> None:
         assert facts.reached and facts.error is None
         assert facts.round_trip_s is not None and 0 < facts.round_trip_s < 1
         assert facts.address == f"127.0.0.1:{server.port}"
+
+
+def test_what_is_sent_on_the_way_is_told_before(open_session: Open) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def ledger(text: str) -> Generator[None]:
+        already = len(tds.statements)
+        yield
+        told.append(text)
+        sent = [one.text for one in tds.statements[already:]]
+        assert sent and all(one in text for one in sent)
+
+    accounts = {"admin": Account(PASSWORD, databases=frozenset({"le]dger"}))}
+    with TdsServer(Scripted(accounts=accounts, databases={"le]dger": Database()})) as tds:
+        open_session(place_of(tds, database="le]dger"), told=ledger)
+        assert told == ["USE [le]]dger]", "SELECT 1;\n" * 5]
+        open_session(place_of(tds), told=ledger, database="le]dger")  # one of many connections
+        assert told[2:] == ["USE [le]]dger]"]
 
 
 def test_a_database_that_is_not_there_is_no_wrong_password(open_session: Open, server: Server) -> None:

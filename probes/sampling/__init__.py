@@ -1,0 +1,1 @@
+"""What probes of a busy hour share: series of samples, and the differences between them."""
