@@ -479,9 +479,10 @@ class _Examination:
         return facts
 
     def _greeted(self, instance: Instance, title: str, facts: ConnectionFacts, asked_at: datetime) -> None:
+        product = {"mariadb": "MariaDB", "mysql": "MySQL"}.get(instance.edition, title)
         self.hello = {
             "platform": self.plan.platform,
-            "kernel": clean_line(f"{title} {instance.version_text}"),
+            "kernel": clean_line(f"{product} {instance.version_text}"),
             "os_id": instance.edition,
             "user": clean_line(instance.login),
         }

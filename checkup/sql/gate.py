@@ -71,7 +71,7 @@ def _refusal(sql: Sql, variant: SqlVariant, instance: Instance) -> tuple[int, Re
         since = ".".join(map(str, variant.since))
         return 1, _unsupported(f"{what} does not tell this; {since} and newer do")
     if variant.before and instance.version >= variant.before:
-        return 1, _unsupported(f"{what} is newer than this check knows")
+        return 1, _unsupported(f"this check is for older releases than {what}")
     missing = [need for need in variant.needs if need not in instance.objects]
     lacking = [
         right
