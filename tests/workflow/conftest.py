@@ -154,6 +154,8 @@ def start_command(*arguments: object, folder: Path, **more: str) -> Running:
             text=True,
             cwd=folder,
             env=environment(folder, **more),
+            # Where the tests run in the background of a shell, Ctrl-C would be ignored by what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     )
 

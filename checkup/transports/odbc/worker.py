@@ -150,7 +150,11 @@ class Worker:
                 return {"sets": sets, **_error("odbc", "cancelled", "HY008")}
             return {"sets": sets}
         except pyodbc.Error as error:
-            return {"sets": sets, **self._from_odbc(error)}
+            said = self._from_odbc(error)
+            if self._cancelled and said["error"]["sqlstate"] == "HY010":
+                # Stopped between two of its calls, Microsoft's driver says that the second is out of turn.
+                said = _error("odbc", "cancelled", "HY008")
+            return {"sets": sets, **said}
         except (Refused, ValueError, OverflowError) as error:
             return {"sets": sets, **_error("value", str(error))}
         finally:
