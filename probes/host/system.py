@@ -10,19 +10,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from checkup.api import (
     JSON,
-    SUPPORTABILITY,
     Context,
-    Duration,
     Finding,
     Impact,
-    Instant,
     NoLevels,
     NotApplicable,
     NotChecked,
@@ -40,8 +37,8 @@ from checkup.api import (
     When,
     Wmi,
     WmiQuery,
-    Worse,
 )
+from probes.lifecycle import dates, judge_age, judge_support
 from probes.windows.rows import first, instant, number, text
 
 
@@ -285,11 +282,6 @@ def lifecycles() -> Mapping[tuple[str, str], Lifecycle]:
     return {(row.distribution, row.release): row for row in table}
 
 
-def _noon(day: date) -> datetime:
-    """A day as a moment: noon in UTC is that day in the Americas, Europe and most of Asia."""
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class SupportLevels:
     soon_days: int = 365  # time left until the end of security updates (server.os-supported)
@@ -300,27 +292,8 @@ def check_support(facts: OperatingSystem, levels: SupportLevels, ctx: Context) -
     if row is None:
         yield NotChecked(reason=f"the lifecycle table does not know {facts.name or facts.distribution}")
         return
-    left = _noon(row.ends) - ctx.now
-    evidence: dict[str, Value] = {
-        "system": Text(facts.name),
-        "ends": Instant(_noon(row.ends)),
-        "source": Text(row.source),
-        "table_as_of": Instant(_noon(row.as_of)),
-    }
-    if left > timedelta(days=levels.soon_days):
-        yield Passed(evidence=evidence)
-        return
-    ended = left <= timedelta()
-    yield Finding(
-        impact=Impact.MAJOR if ended else Impact.LIMITED,
-        function=SUPPORTABILITY if ended else "",
-        when=When.BEFORE_NEXT_VISIT if ended else When.LATER,
-        message="ended" if ended else "ends",
-        evidence=evidence,
-        # What has ended does not get worse from visit to visit.
-        value=None if ended else Duration(left.total_seconds()),
-        worse=Worse.LOWER,
-    )
+    evidence = {"system": Text(facts.name), **dates(row.ends, row.source, row.as_of)}
+    yield judge_support(row.ends, levels.soon_days, ctx.now, evidence, ending_function="")
 
 
 os_support = Probe(
@@ -354,20 +327,7 @@ def check_table(facts: PerTarget[OperatingSystem], levels: TableLevels, ctx: Con
     if not used:
         yield NotApplicable(reason="no machine runs a system that the lifecycle table knows")
         return
-    oldest = min(row.as_of for row in used)
-    age = ctx.now - _noon(oldest)
-    evidence: dict[str, Value] = {"as_of": Instant(_noon(oldest)), "age": Duration(age.total_seconds())}
-    if age <= timedelta(days=levels.old_days):
-        yield Passed(evidence=evidence)
-        return
-    yield Finding(
-        impact=Impact.NOTE,
-        when=When.BEFORE_NEXT_VISIT,
-        message="old",
-        evidence=evidence,
-        value=Duration(age.total_seconds()),
-        worse=Worse.HIGHER,
-    )
+    yield judge_age(min(row.as_of for row in used), levels.old_days, ctx.now)
 
 
 lifecycle_data_age = Probe(

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 from checkup.api import (
     Context,
-    Finding,
-    Impact,
     NoLevels,
-    NotApplicable,
-    Number,
-    Passed,
     Probe,
     Result,
     Section,
@@ -20,6 +15,7 @@ from checkup.api import (
     SqlFacts,
     SqlVariant,
 )
+from probes.sql.declared import MESSAGES, WHY, judge_declared
 from probes.sql.rows import reader
 
 # Not the clinic's: the server's own.
@@ -82,22 +78,9 @@ WHERE s.SCHEMA_NAME NOT IN {OWN}
 
 
 def check(facts: Schemata, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    declared = ctx.target.declare.get("databases", ())
-    if not isinstance(declared, tuple) or not declared:
-        yield NotApplicable(reason="the site file names no databases of this instance")
-        return
     # Names differ by capitals on Linux; a site file that is wrong there still means the same database.
-    there = {one.database_name.casefold() for one in facts.rows}
-    for name in declared:
-        if name.casefold() in there:
-            yield Passed(item=name)
-        else:
-            yield Finding(
-                impact=Impact.MAJOR,
-                message="gone",
-                item=name,
-                evidence={"databases": Number(len(facts.rows))},
-            )
+    names = [one.database_name for one in facts.rows]
+    yield from judge_declared(names, len(names), ctx, same=str.casefold)
 
 
 declared_databases = Probe(
@@ -106,11 +89,8 @@ declared_databases = Probe(
     check=check,
     levels=NoLevels(),
     kind="mariadb",
-    messages={"gone": "{item} is not among the {databases} databases of this instance."},
-    why=(
-        "A check-up that looks at the wrong instance, or at one without the clinic's database, would say "
-        "that all is well."
-    ),
+    messages=MESSAGES,
+    why=WHY,
     remedy=(
         "Find out where the database went: moved to another instance, renamed, dropped? Then correct "
         "`databases:` in the site file, or restore the database from the last back-up, with us on the phone."

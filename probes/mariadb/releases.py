@@ -5,31 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from checkup.api import (
-    SUPPORTABILITY,
     Context,
-    Duration,
-    Finding,
-    Impact,
-    Instant,
     NotApplicable,
     NotChecked,
-    Passed,
     PerTarget,
     Probe,
     Result,
     Scope,
     SqlServer,
     Text,
-    Value,
-    When,
-    Worse,
 )
+from probes.lifecycle import dates, judge_age, judge_support
 from probes.mariadb.server import ANYONE, Server
 
 
@@ -57,10 +49,6 @@ def _of(server: SqlServer) -> Release | None:
     return releases().get((server.edition, ".".join(map(str, server.version[:2]))))
 
 
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class SupportLevels:
     soon_days: int = 365  # time left until the end of updates: an upgrade has to be planned; ours
@@ -71,27 +59,8 @@ def check_support(facts: Server, levels: SupportLevels, ctx: Context) -> Iterato
     if row is None:
         yield NotChecked(reason=f"the table of releases does not know {facts.title}")
         return
-    left = _noon(row.ends) - ctx.now
-    evidence: dict[str, Value] = {
-        "release": Text(facts.title),
-        "ends": Instant(_noon(row.ends)),
-        "source": Text(row.source),
-        "table_as_of": Instant(_noon(row.as_of)),
-    }
-    if left > timedelta(days=levels.soon_days):
-        yield Passed(evidence=evidence)
-        return
-    ended = left <= timedelta()
-    yield Finding(
-        impact=Impact.MAJOR if ended else Impact.LIMITED,
-        function=SUPPORTABILITY,
-        when=When.BEFORE_NEXT_VISIT if ended else When.LATER,
-        message="ended" if ended else "ends",
-        evidence=evidence,
-        # What has ended does not get worse from visit to visit.
-        value=None if ended else Duration(left.total_seconds()),
-        worse=Worse.LOWER,
-    )
+    evidence = {"release": Text(facts.title), **dates(row.ends, row.source, row.as_of)}
+    yield judge_support(row.ends, levels.soon_days, ctx.now, evidence)
 
 
 supported_release = Probe(
@@ -127,13 +96,7 @@ def check_table(facts: PerTarget[Server], levels: TableLevels, ctx: Context) -> 
     if not used:
         yield NotApplicable(reason="no instance runs a release that the table knows")
         return
-    oldest = _noon(min(row.as_of for row in used))
-    age = Duration((ctx.now - oldest).total_seconds())
-    evidence: dict[str, Value] = {"as_of": Instant(oldest), "age": age}
-    if age.value <= timedelta(days=levels.old_days).total_seconds():
-        yield Passed(evidence=evidence)
-        return
-    yield Finding(impact=Impact.NOTE, message="old", evidence=evidence, value=age, worse=Worse.HIGHER)
+    yield judge_age(min(row.as_of for row in used), levels.old_days, ctx.now)
 
 
 table_age = Probe(

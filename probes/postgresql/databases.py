@@ -37,6 +37,7 @@ from checkup.api import (
 )
 from probes.postgresql.counting import hidden, identifier, too_young, window
 from probes.postgresql.settings import Settings
+from probes.sql.declared import MESSAGES, WHY, judge_declared
 from probes.sql.rows import reader
 
 _ANYONE = "an ordinary login"
@@ -140,21 +141,7 @@ databases = Section(
 
 
 def check_declared(facts: Databases, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    declared = ctx.target.declare.get("databases", ())
-    if not isinstance(declared, tuple) or not declared:
-        yield NotApplicable(reason="the site file names no databases of this instance")
-        return
-    there = {one.database_name for one in facts.rows}
-    for name in declared:
-        if name in there:
-            yield Passed(item=name)
-        else:
-            yield Finding(
-                impact=Impact.MAJOR,
-                message="gone",
-                item=name,
-                evidence={"databases": Number(len(facts.users))},
-            )
+    yield from judge_declared([one.database_name for one in facts.rows], len(facts.users), ctx)
 
 
 declared_databases = Probe(
@@ -163,11 +150,8 @@ declared_databases = Probe(
     check=check_declared,
     levels=NoLevels(),
     kind="postgresql",
-    messages={"gone": "{item} is not among the {databases} databases of this instance."},
-    why=(
-        "A check-up that looks at the wrong instance, or at one without the clinic's database, would say "
-        "that all is well."
-    ),
+    messages=MESSAGES,
+    why=WHY,
     remedy=(
         "Find out where the database went: another instance, another name (upper and lower case differ), "
         "dropped? Then correct `databases:` in the site file, or restore the database from the last back-up."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from checkup.api import (
     SUPPORTABILITY,
     Context,
-    Duration,
     Finding,
     Impact,
     Instant,
@@ -28,9 +27,9 @@ from checkup.api import (
     SqlServer,
     Text,
     Value,
-    When,
     Worse,
 )
+from probes.lifecycle import dates, judge_age, judge_support, noon
 from probes.postgresql.state import State
 
 
@@ -71,10 +70,6 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-
-
 def _unknown(server: SqlServer) -> NotChecked:
     return NotChecked(reason=f"the table of releases does not know PostgreSQL {_dotted(server.version)}")
 
@@ -92,27 +87,8 @@ def check_support(facts: State, levels: SupportLevels, ctx: Context) -> Iterator
     if row is None:
         yield _unknown(facts.server)
         return
-    left = _noon(row.ends) - ctx.now
-    evidence: dict[str, Value] = {
-        "release": Text(row.release),
-        "ends": Instant(_noon(row.ends)),
-        "source": Text(row.source),
-        "table_as_of": Instant(_noon(row.as_of)),
-    }
-    if left > timedelta(days=levels.soon_days):
-        yield Passed(evidence=evidence)
-        return
-    ended = left <= timedelta()
-    yield Finding(
-        impact=Impact.MAJOR if ended else Impact.LIMITED,
-        function=SUPPORTABILITY,
-        when=When.BEFORE_NEXT_VISIT if ended else When.LATER,
-        message="ended" if ended else "ends",
-        evidence=evidence,
-        # What has ended does not get worse from visit to visit.
-        value=None if ended else Duration(left.total_seconds()),
-        worse=Worse.LOWER,
-    )
+    evidence = {"release": Text(row.release), **dates(row.ends, row.source, row.as_of)}
+    yield judge_support(row.ends, levels.soon_days, ctx.now, evidence)
 
 
 supported_release = Probe(
@@ -153,7 +129,7 @@ def check_minor(facts: State, levels: MinorLevels, ctx: Context) -> Iterator[Res
     evidence: dict[str, Value] = {
         "version": Text(_dotted(facts.server.version)),
         "latest": Text(_dotted(row.latest)),
-        "table_as_of": Instant(_noon(row.as_of)),
+        "table_as_of": Instant(noon(row.as_of)),
     }
     behind = row.latest[-1] - facts.server.version[len(row.latest) - 1]
     if behind > 0:
@@ -165,7 +141,7 @@ def check_minor(facts: State, levels: MinorLevels, ctx: Context) -> Iterator[Res
             value=Number(behind),
             worse=Worse.HIGHER,
         )
-    elif row.ends > row.as_of and ctx.now - _noon(row.as_of) > timedelta(days=levels.fresh_days):
+    elif row.ends > row.as_of and ctx.now - noon(row.as_of) > timedelta(days=levels.fresh_days):
         yield NotChecked(
             reason=f"the newest release that the table knows of {row.release} is of {row.as_of}; "
             "update checkup to compare with today's"
@@ -208,13 +184,7 @@ def check_table(facts: PerTarget[State], levels: TableLevels, ctx: Context) -> I
     if not moving:
         yield NotApplicable(reason="no instance runs a release whose dates may still change")
         return
-    oldest = min(row.as_of for row in moving)
-    age = Duration((ctx.now - _noon(oldest)).total_seconds())
-    evidence: dict[str, Value] = {"as_of": Instant(_noon(oldest)), "age": age}
-    if age.value <= levels.old_days * 86_400:
-        yield Passed(evidence=evidence)
-    else:
-        yield Finding(impact=Impact.NOTE, message="old", evidence=evidence, value=age, worse=Worse.HIGHER)
+    yield judge_age(min(row.as_of for row in moving), levels.old_days, ctx.now)
 
 
 release_table = Probe(

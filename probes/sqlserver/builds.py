@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -96,8 +96,3 @@ def branch_of(version: tuple[int, ...]) -> Branch | None:
 
 def number_of(version: tuple[int, ...]) -> int:
     return version[2] if len(version) > 2 else 0
-
-
-def noon(day: date) -> datetime:
-    """A day as a moment: noon in UTC is that day in the Americas, Europe and most of Asia."""
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)

@@ -26,6 +26,7 @@ from checkup.api import (
     Visit,
     When,
 )
+from probes.sql.declared import MESSAGES, WHY, judge_declared
 from probes.sql.rows import reader
 
 _ANYONE = "VIEW ANY DATABASE (every login has it unless it was taken away)"
@@ -113,21 +114,8 @@ FROM sys.databases AS d
 
 
 def check_declared(facts: Databases, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    declared = ctx.target.declare.get("databases", ())
-    if not isinstance(declared, tuple) or not declared:
-        yield NotApplicable(reason="the site file names no databases of this instance")
-        return
-    there = {one.database_name.casefold() for one in facts.rows}
-    for name in declared:
-        if name.casefold() in there:
-            yield Passed(item=name)
-        else:
-            yield Finding(
-                impact=Impact.MAJOR,
-                message="gone",
-                item=name,
-                evidence={"databases": Number(len(facts.users))},
-            )
+    names = [one.database_name for one in facts.rows]
+    yield from judge_declared(names, len(facts.users), ctx, same=str.casefold)
 
 
 declared_databases = Probe(
@@ -136,11 +124,8 @@ declared_databases = Probe(
     check=check_declared,
     levels=NoLevels(),
     kind="sqlserver",
-    messages={"gone": "{item} is not among the {databases} databases of this instance."},
-    why=(
-        "A check-up that looks at the wrong instance, or at one without the clinic's database, would say "
-        "that all is well."
-    ),
+    messages=MESSAGES,
+    why=WHY,
     remedy=(
         "Find out where the database went: moved to another instance, renamed, detached? Then correct "
         "`databases:` in the site file, or attach or restore the database."

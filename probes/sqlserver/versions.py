@@ -27,7 +27,8 @@ from checkup.api import (
     When,
     Worse,
 )
-from probes.sqlserver.builds import branch_of, noon, number_of, table
+from probes.lifecycle import judge_age, judge_support, noon
+from probes.sqlserver.builds import branch_of, number_of, table
 from probes.sqlserver.instance import Instance
 
 _UNKNOWN = "the table of releases does not know this version of SQL Server"
@@ -46,7 +47,6 @@ def check_support(facts: Instance, levels: SupportLevels, ctx: Context) -> Itera
     if branch is None:
         yield NotChecked(reason=_UNKNOWN)
         return
-    left = noon(branch.extended_ends) - ctx.now
     evidence: dict[str, Value] = {
         "release": Text(branch.name),
         "ends": Instant(noon(branch.extended_ends)),
@@ -54,18 +54,8 @@ def check_support(facts: Instance, levels: SupportLevels, ctx: Context) -> Itera
         "source": Text(branch.source),
         "table_as_of": Instant(noon(table().as_of)),
     }
-    if left > timedelta(days=levels.soon_days):
-        yield Passed(evidence=evidence)
-        return
-    ended = left <= timedelta()
-    yield Finding(
-        impact=Impact.MAJOR if ended else Impact.LIMITED,
-        function=SUPPORTABILITY,
-        message="ended" if ended else "ends",
-        evidence=evidence,
-        # What has ended does not get worse from visit to visit.
-        value=None if ended else Duration(left.total_seconds()),
-        worse=Worse.LOWER,
+    yield judge_support(
+        branch.extended_ends, levels.soon_days, ctx.now, evidence, ending_when=When.BEFORE_NEXT_VISIT
     )
 
 
@@ -235,13 +225,7 @@ def check_table(facts: PerTarget[Instance], levels: TableLevels, ctx: Context) -
     if not any(branch_of(one.server.version) for one in facts.values()):
         yield NotApplicable(reason="no instance is of a release that the table knows")
         return
-    as_of = noon(table().as_of)
-    age = Duration((ctx.now - as_of).total_seconds())
-    evidence: dict[str, Value] = {"as_of": Instant(as_of), "age": age, "source": Text(table().source)}
-    if age.value <= timedelta(days=levels.old_days).total_seconds():
-        yield Passed(evidence=evidence)
-    else:
-        yield Finding(impact=Impact.NOTE, message="old", evidence=evidence, value=age, worse=Worse.HIGHER)
+    yield judge_age(table().as_of, levels.old_days, ctx.now, {"source": Text(table().source)})
 
 
 table_age = Probe(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,10 +14,8 @@ from typing import Any
 from checkup.api import (
     JSON,
     Context,
-    Duration,
     Finding,
     Impact,
-    Instant,
     NoLevels,
     NotApplicable,
     NotChecked,
@@ -28,9 +26,8 @@ from checkup.api import (
     Section,
     Text,
     Value,
-    When,
-    Worse,
 )
+from probes.lifecycle import dates, judge_support
 from probes.windows.fragments import FILES, VIEWS
 from probes.windows.rows import flag, number, rows, text
 
@@ -396,11 +393,6 @@ def lifecycles() -> Mapping[str, Lifecycle]:
     }
 
 
-def _noon(day: date) -> datetime:
-    """A day as a moment: noon in UTC is that day in the Americas, Europe and most of Asia."""
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class SupportLevels:
     soon_days: int = 365  # time left until the end of security updates (as for server.os-supported)
@@ -431,24 +423,15 @@ def _supported(name: str, product: Product, levels: SupportLevels, ctx: Context)
     row = lifecycles().get(product.release)
     if row is None:
         return NotChecked(item=name, reason=f"the lifecycle table does not know {name}")
-    evidence |= {
-        "ends": Instant(_noon(row.ends)),
-        "source": Text(row.source),
-        "table_as_of": Instant(_noon(row.as_of)),
-    }
-    left = _noon(row.ends) - ctx.now
-    if left > timedelta(days=levels.soon_days):
-        return Passed(item=name, evidence=evidence)
-    ended = left <= timedelta()
-    return Finding(
-        impact=Impact.LIMITED,
-        when=When.BEFORE_NEXT_VISIT if ended else When.LATER,
-        message="ended" if ended else "ends",
+    return judge_support(
+        row.ends,
+        levels.soon_days,
+        ctx.now,
+        evidence | dates(row.ends, row.source, row.as_of),
         item=name,
-        evidence=evidence,
-        # What has ended does not get worse from visit to visit.
-        value=None if ended else Duration(left.total_seconds()),
-        worse=Worse.LOWER,
+        ended_impact=Impact.LIMITED,
+        ended_function="",
+        ending_function="",
     )
 
 
