@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -40,14 +41,14 @@ POLL_S = 0.5
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Kept(ABC):
     """A connection that its user may close without ending it. One that broke is ended."""
 
     facts: ConnectionFacts
     broken: bool = False
 
-    def end(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def end(self) -> None: ...
 
     def close(self) -> None:
         if self.broken:

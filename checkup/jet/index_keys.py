@@ -18,32 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkup.jet.definition import (
-    TYPE_BIG_INTEGER,
     TYPE_BYTE,
     TYPE_DATE,
     TYPE_DOUBLE,
     TYPE_FLOAT,
-    TYPE_INTEGER,
-    TYPE_LONG,
-    TYPE_MONEY,
     Definition,
     IndexData,
 )
 from checkup.jet.index_entries import POINTER_BYTES, Entries
+from checkup.jet.values import FIXED_SIZES
 
 Numbers = NDArray[Any]
 Keys = NDArray[np.uint64]
 
-_SIZES: Final = {
-    TYPE_BYTE: 1,
-    TYPE_INTEGER: 2,
-    TYPE_LONG: 4,
-    TYPE_MONEY: 8,
-    TYPE_BIG_INTEGER: 8,
-    TYPE_FLOAT: 4,
-    TYPE_DOUBLE: 8,
-    TYPE_DATE: 8,
-}
 _FLOATING: Final = (TYPE_FLOAT, TYPE_DOUBLE, TYPE_DATE)
 
 _VALUE_ASCENDING: Final = 0x7F
@@ -82,7 +69,7 @@ def key_form(definition: Definition, data: IndexData) -> KeyForm:
         column=column.number,
         offset=column.fixed_offset,
         variable_index=-1 if column.is_fixed else column.variable_index,
-        size=_SIZES.get(column.type, 0),
+        size=FIXED_SIZES.get(column.type, 0),
         ascending=first.ascending,
         signed=column.type != TYPE_BYTE,
         floating=column.type in _FLOATING,

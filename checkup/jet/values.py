@@ -42,7 +42,7 @@ _MOST_DAYS: Final = 2_958_466  # the year 9999
 _COMPRESSED: Final = b"\xff\xfe"
 _INTEGERS: Final = frozenset({TYPE_BYTE, TYPE_INTEGER, TYPE_LONG, TYPE_MONEY, TYPE_BIG_INTEGER})
 _FLOATS: Final = {TYPE_FLOAT: "<f", TYPE_DOUBLE: "<d", TYPE_DATE: "<d"}
-_FIXED_SIZES: Final = {
+FIXED_SIZES: Final = {  # in bytes, by type
     TYPE_BYTE: 1,
     TYPE_INTEGER: 2,
     TYPE_LONG: 4,
@@ -157,7 +157,7 @@ def _field(data: bytes, column: Column, shape: _Shape, layout: Format) -> bytes 
     """The bytes of a column. One of a fixed length may lie among the variable ones (observed in system
     tables)."""
     if column.is_fixed:
-        length = _FIXED_SIZES.get(column.type, column.length)
+        length = FIXED_SIZES.get(column.type, column.length)
         return piece(data, layout.count_size + column.fixed_offset, length)
     place = column.variable_index
     if place + 1 >= len(shape.ends):
@@ -175,8 +175,8 @@ def _decoded(field: bytes | None, column: Column, layout: Format, text_encoding:
     if kind in (TYPE_MEMO, TYPE_OLE):
         return LongBytes(field)
     if kind in _INTEGERS:
-        return int.from_bytes(piece(field, 0, _FIXED_SIZES[kind]), "little", signed=kind != TYPE_BYTE)
+        return int.from_bytes(piece(field, 0, FIXED_SIZES[kind]), "little", signed=kind != TYPE_BYTE)
     if kind in _FLOATS:
-        number = float(struct.unpack(_FLOATS[kind], piece(field, 0, _FIXED_SIZES[kind]))[0])
+        number = float(struct.unpack(_FLOATS[kind], piece(field, 0, FIXED_SIZES[kind]))[0])
         return decode_date(number) if kind == TYPE_DATE else number
     return field

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from checkup.access_depth import WITH_ROWS, WITHOUT_ROWS
 from checkup.api import JSON, AccessFile, Depth, ErrorClass, Impact, Instant, Scope, Target, Value, When
 from checkup.assessment import ItemResult, Outcome
 from checkup.collect.access_parts import cut, file_name, parts
@@ -40,7 +41,6 @@ KIND: Final = "access"
 
 # A local file up to this size is read whole unless told otherwise: a matter of seconds.
 WHOLE_BYTES: Final = 500 * 1000**2
-REMOTE_DEPTHS: Final[tuple[Depth, ...]] = ("header", "catalogue", "maps")
 # The maps of the largest file there can be take some 8 MB.
 REMOTE_BUDGET: Final = Budget(bytes=64 << 20)
 # What looks wrong is looked at again after this time: in a file that is written to it has changed by then.
@@ -122,11 +122,11 @@ def examine_file(
     whole, every other to its maps. Raises AccessFileError, and CatalogueError where a probe is broken.
     """
     local = "://" not in address
-    if not local and depth is not None and depth not in REMOTE_DEPTHS:
+    if not local and depth in WITH_ROWS:
         raise AccessFileError(
             "usage",
             f"the depth {depth!r} would bring pages with patients' data over the network: look with "
-            f"--depth {REMOTE_DEPTHS[-1]} from here, or run this command on the server itself",
+            f"--depth {WITHOUT_ROWS} from here, or run this command on the server itself",
         )
     with _local(Path(address)) if local else _remote(address, password) as (source, lock):
         try:
