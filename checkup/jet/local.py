@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,11 @@ _KINDS: dict[int, SourceErrorKind] = {
 
 
 class LocalSource:
-    """Several threads may share one source. A named pipe or a device is refused."""
+    """Several threads may share one source. A named pipe or a device is refused.
+
+    The file is let go of by `close`, and by whoever forgets that when the source is collected: a long run
+    over many files must not end at the limit of open ones.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,9 +41,10 @@ class LocalSource:
             # A FIFO would hold the open until someone writes: look first, then open without waiting.
             if not path.is_file():
                 raise SourceError("gone", f"{path} is no file" if path.exists() else f"{path} does not exist")
-            self._descriptor: int | None = os.open(path, _FLAGS | getattr(os, "O_NONBLOCK", 0))
+            self._descriptor = os.open(path, _FLAGS | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             raise _translated(error) from error
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
 
     @property
     def name(self) -> str:
@@ -64,9 +70,7 @@ class LocalSource:
             raise _translated(error) from error
 
     def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._closing()  # once: a second call does nothing
 
     def _read_at(self, descriptor: int, offset: int, length: int) -> bytes:
         """Fewer bytes only where the file ends: a single read may return less than asked."""
@@ -86,7 +90,7 @@ class LocalSource:
             return os.read(descriptor, length)
 
     def _open(self) -> int:
-        if self._descriptor is None:
+        if not self._closing.alive:
             raise SourceError("broken", f"{self._path} was closed")
         return self._descriptor
 

@@ -321,7 +321,7 @@ def clinic_file(layout: Format = JET4, objects: Sequence[Mapping[str, RowValue]]
 
 
 def open_path(path: Path) -> AccessFile:
-    """A file of the disk, opened; its source is closed with the process."""
+    """A file of the disk, opened; it is closed when nobody has it any more."""
     return open_file(LocalSource(path))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,19 @@ def test_nothing_is_made_or_changed_beside_the_file(tmp_path: Path) -> None:
     after = path.stat()
     assert (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.mdb"]
+
+
+def test_a_source_that_nobody_has_any_more_holds_no_file_open(tmp_path: Path) -> None:
+    """Else a run over a thousand files ends at the limit of open ones."""
+    path = tmp_path / "data.mdb"
+    path.write_bytes(b"a")
+    source = LocalSource(path)
+    descriptor = source._descriptor
+    assert os.fstat(descriptor).st_ino == path.stat().st_ino
+    del source
+    gc.collect()
+    with suppress(OSError):  # the number may be another file's by now
+        assert os.fstat(descriptor).st_ino != path.stat().st_ino
 
 
 def test_what_is_no_file_is_gone_and_a_closed_source_is_broken(tmp_path: Path) -> None:

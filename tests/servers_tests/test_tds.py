@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import secrets
 import socket
 import struct
@@ -48,6 +49,7 @@ from tests.servers.tds.batches import Piece, pieces, separated
 from tests.servers.tds.drivers import FREETDS, Driver, freetds, microsoft
 from tests.servers.tds.prelogin import Encryption, agree
 from tests.servers.tds.tokens import row
+from tests.servers.tds.wire import Wire
 from tests.servers.winrm import Certificate, make_certificate
 
 pyodbc: Any = pytest.importorskip("pyodbc", reason="pyodbc or unixODBC is missing", exc_type=ImportError)
@@ -1035,3 +1037,12 @@ def test_what_is_not_tds_ends_the_connection() -> None:
     with TdsServer(scripted()) as server:
         assert ask((server.address, server.port), b"GET /x.y") == b""
     assert server.violations == ["a packet of type 0x47"]
+
+
+def test_a_process_with_a_thousand_files_open_is_served() -> None:
+    """select() refuses the descriptors above 1023: an answer in several packets was then never finished."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.socket(fileno=fcntl.fcntl(ours, fcntl.F_DUPFD, 1500)) as high:
+        assert not Wire(high).readable(0)
+        theirs.send(b"x")
+        assert Wire(high).readable(0)

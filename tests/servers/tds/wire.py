@@ -72,7 +72,9 @@ class Wire:
         if self._tls and (self._tls.pending() or self._from_client.pending):
             return True
         try:
-            return bool(select.select([self._connection], [], [], timeout_s)[0])
+            watched = select.poll()  # select() itself knows no descriptor above 1023
+            watched.register(self._connection, select.POLLIN)
+            return bool(watched.poll(timeout_s * 1000))
         except (OSError, ValueError) as error:  # closed under our feet
             raise ConnectionLost from error
 
