@@ -22,6 +22,7 @@ from checkup.api import ErrorClass
 from checkup.clean import clean_line
 from checkup.transports import host_key, known_hosts, ssh_login
 from checkup.transports.limit import limited
+from checkup.transports.reach import reach
 from checkup.transports.session import (
     ConnectionFacts,
     Credential,
@@ -30,7 +31,7 @@ from checkup.transports.session import (
     TransportError,
 )
 from checkup.transports.ssh_algorithms import Algorithms, Kind, agreed, mismatch
-from checkup.transports.wire import Busy, TooMuch, Wire, dial, shown_address
+from checkup.transports.wire import Busy, TooMuch, Wire
 
 if TYPE_CHECKING:
     from checkup.transports.jump import JumpPool
@@ -125,22 +126,7 @@ def _greeted(
 
 
 def _reach(connect: Connect, deadlines: Deadlines, jump: JumpPool | None, facts: ConnectionFacts) -> Wire:
-    facts.jump = connect.jump
-    facts.address = shown_address(connect.host, connect.port)
-    if connect.jump:
-        if jump is None:
-            raise TransportError(
-                ErrorClass.UNREACHABLE,
-                f"jump host {connect.jump} is named for this machine, but not described",
-            )
-        started = time.monotonic()
-        stream = jump.channel(connect.jump, connect.host, connect.port)
-        facts.round_trip_s = time.monotonic() - started
-    else:
-        dialled = dial(connect.host, connect.port, deadlines.connect_s)
-        stream, facts.address, facts.round_trip_s = dialled.socket, dialled.address, dialled.round_trip_s
-    facts.reached = True
-    return Wire(stream)
+    return Wire(reach(connect, deadlines.connect_s, jump, facts, "machine"))
 
 
 def _handshake(

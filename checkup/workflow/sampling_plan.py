@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checkup.api import Context, NoLevels, Probe, Result, Visit
-from checkup.catalogue import Catalogue, Entry, Need, is_sampled, sampled_of
+from checkup.api import Visit
+from checkup.catalogue import Catalogue, is_sampled, sampled_of
 from checkup.plan import SQL_PLATFORMS, EndpointPlan, Plan, PlanError
 from checkup.site import Site
 from checkup.site.models import Touch
 from checkup.workflow.collecting import plan_run
 from checkup.workflow.prepare import Prepared
+from checkup.workflow.section_plan import only_sections
+
+_KINDS = ("host", *sorted(SQL_PLATFORMS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ def sampling_plan(prepared: Prepared, now: datetime, hosts: Sequence[str] = ()) 
 
     Raises PlanError where there is nothing to sample.
     """
-    made = plan_run(_sampled_only(prepared), None, Visit.INTERIM, now, hosts=hosts)
+    sampled = [one for one in prepared.catalogue.sections.values() if is_sampled(one)]
+    made = plan_run(only_sections(prepared, sampled, _KINDS), None, Visit.INTERIM, now, hosts=hosts)
     asked: list[EndpointPlan] = []
     left_out: list[tuple[str, str]] = []
     for endpoint in made.endpoints:
@@ -66,17 +70,6 @@ def _why_not(site: Site, endpoint: EndpointPlan) -> str:
     return ""
 
 
-def _sampled_only(prepared: Prepared) -> Prepared:
-    """The catalogue with nothing but one question to each kind of target: for its sampled sections."""
-    sections = {name: one for name, one in prepared.catalogue.sections.items() if is_sampled(one)}
-    needs = tuple(Need(name, section, optional=True) for name, section in sections.items())
-    entries = {
-        probe.id: Entry(probe=probe, needs=needs, needs_type=None, module=__name__, linted=True)
-        for probe in (replace(_PROBE, id=f"checkup.samples-{kind}", kind=kind) for kind in _KINDS)
-    }
-    return Prepared(prepared.loaded, Catalogue(entries, sections))
-
-
 def _unlinted(catalogue: Catalogue) -> tuple[str, ...]:
     """The probes of samples whose collectors do not have the stamp of the lint."""
     return tuple(
@@ -84,23 +77,3 @@ def _unlinted(catalogue: Catalogue) -> tuple[str, ...]:
         for name, entry in catalogue.entries.items()
         if not entry.linted and any(sampled_of(section) for section in entry.sections)
     )
-
-
-def _nothing(facts: object, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    yield from ()
-
-
-_KINDS = ("host", *sorted(SQL_PLATFORMS))
-
-# Never judged: the plan's checks are taken out.
-_PROBE = Probe(
-    id="checkup.samples",
-    title="Sections are sampled",
-    check=_nothing,
-    messages={},
-    why="",
-    remedy="",
-    verify="",
-    levels=NoLevels(),
-    visits=frozenset({Visit.INTERIM}),
-)

@@ -15,7 +15,6 @@ import logging
 import re
 import struct
 import threading
-import time
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -39,8 +38,9 @@ from checkup.transports.access_source.smb_errors import file_error, login_error
 from checkup.transports.access_source.smb_login import SmbIdentity, prepared
 from checkup.transports.access_source.smb_wire import NotSmb, SmbWire
 from checkup.transports.limit import limited
+from checkup.transports.reach import reach
 from checkup.transports.session import ConnectionFacts, Credential, Deadlines, LoginGate, TransportError
-from checkup.transports.wire import TooMuch, Wire, dial, shown_address
+from checkup.transports.wire import TooMuch, Wire
 
 if TYPE_CHECKING:
     from checkup.transports.jump import JumpPool
@@ -225,21 +225,7 @@ def open_smb_link(
 def _negotiated(
     connect: SmbConnect, deadlines: Deadlines, jump: JumpPool | None, facts: ConnectionFacts
 ) -> SmbLink:
-    facts.jump = connect.jump
-    facts.address = shown_address(connect.host, connect.port)
-    if connect.jump:
-        if jump is None:
-            raise TransportError(
-                ErrorClass.UNREACHABLE,
-                f"jump host {connect.jump} is named for this file server, but not described",
-            )
-        started = time.monotonic()
-        stream = jump.channel(connect.jump, connect.host, connect.port)
-        facts.round_trip_s = time.monotonic() - started
-    else:
-        dialled = dial(connect.host, connect.port, deadlines.connect_s)
-        stream, facts.address, facts.round_trip_s = dialled.socket, dialled.address, dialled.round_trip_s
-    facts.reached = True
+    stream = reach(connect, deadlines.connect_s, jump, facts, "file server")
     wire = SmbWire(Wire(stream))
     link = SmbLink(_OurConnection(wire, connect.host), facts.address, connect.host)
     limit_s = deadlines.banner_s + deadlines.handshake_s
