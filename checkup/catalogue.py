@@ -13,7 +13,7 @@ import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from checkup.api import (
     API_VERSION,
     Declared,
+    Parameter,
     PerTarget,
     Probe,
     Sampled,
@@ -92,6 +93,10 @@ class Catalogue:
     @property
     def parameters(self) -> frozenset[str]:
         return frozenset(name for section in self.sections.values() for name in section.parameters)
+
+    def asking(self, name: str) -> list[Parameter]:
+        """What the sections that know a parameter of this name say of it."""
+        return [one.parameters[name] for one in self.sections.values() if name in one.parameters]
 
 
 # What can collect facts of a machine, or of a file on it: its own collectors, and those that need no shell;
@@ -351,11 +356,15 @@ def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem
     declared_by = [("hosts", site.hosts), ("access", site.access), ("sql", site.sql)]
     places = [(kind, index, one) for kind, given in declared_by for index, one in enumerate(given)]
     for kind, index, one in places:
-        for name in one.declare:
-            if name not in declarable:
+        for name, value in one.declare.items():
+            keypath = (kind, index, "declare", name)
+            if name in declarable:
+                # What a host declares goes into a script, which takes one text as well as a list of one.
+                if kind != "hosts":
+                    yield from _declaration_problems(loaded, keypath, value, catalogue.asking(name))
+            else:
                 nearest = next(iter(difflib.get_close_matches(name, list(declarable), 1)), "")
                 known = ", ".join(sorted(declarable))
-                keypath = (kind, index, "declare", name)
                 yield _problem(loaded, keypath, f"no probe asks for this (known: {known})", nearest)
     for index, waiver in enumerate(loaded.site.waivers):
         if not catalogue.named(waiver.probe):
@@ -363,6 +372,28 @@ def _name_problems(loaded: LoadedSite, catalogue: Catalogue) -> Iterator[Problem
             yield _problem(
                 loaded, keypath, f"there is no probe {waiver.probe!r}", catalogue.nearest(waiver.probe)
             )
+
+
+# What each kind of parameter takes, and how it is written.
+_DECLARED: Mapping[str, tuple[type[Any], str, str]] = {
+    "integer": (int, "a whole number", "write digits alone, without quotes or a unit"),
+    "instant": (int, "a moment in seconds since 1970", "write digits alone"),
+    "text": (str, "text", "write it in quotes"),
+    "texts": (tuple, "a list of texts", 'write it in brackets, like ["one", "two"]'),
+}
+
+
+def _declaration_problems(
+    loaded: LoadedSite, keypath: tuple[str | int, ...], value: Any, asked: Sequence[Parameter]
+) -> Iterator[Problem]:
+    """A value of a kind that none of the sections that ask for it can use."""
+    from checkup.site import Problem
+
+    if any(type(value) is _DECLARED[one.kind][0] for one in asked):
+        return
+    _, wanted, hint = _DECLARED[asked[0].kind]
+    about = f" ({asked[0].doc})" if asked[0].doc else ""
+    yield Problem(loaded.source.at(keypath), keypath, f"must be {wanted}{about}", hint)
 
 
 def _problem(loaded: LoadedSite, keypath: tuple[str | int, ...], message: str, nearest: str) -> Problem:

@@ -40,7 +40,9 @@ def _text(collector: Collector) -> str | None:
         case AccessFile():
             return f"{collector.depth}: {', '.join(collector.parts)}"
         case Sql():
-            return "\n;\n".join([*(variant.text for variant in collector.variants), collector.canary])
+            keep = f"{collector.keep.column} ~ {collector.keep.pattern}" if collector.keep else ""
+            texts = [variant.text for variant in collector.variants]
+            return "\n;\n".join([*texts, collector.canary, *([keep] if keep else [])])
         case Sampled(of):
             return f"samples of {of}"
         case Psutil():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from checkup.api import SUPPORTABILITY, Duration, Finding, Impact, Instant, Passed, Text, Value, When, Worse
+from checkup.api import SUPPORTABILITY, Day, Duration, Finding, Impact, Passed, Text, Value, When, Worse
 
 
 def noon(day: date) -> datetime:
@@ -15,7 +15,7 @@ def noon(day: date) -> datetime:
 
 def dates(ends: date, source: str, as_of: date) -> dict[str, Value]:
     """What a row of such a table says, as evidence."""
-    return {"ends": Instant(noon(ends)), "source": Text(source), "table_as_of": Instant(noon(as_of))}
+    return {"ends": Day(ends), "source": Text(source), "table_as_of": Day(as_of)}
 
 
 def judge_support(
@@ -55,7 +55,7 @@ def judge_age(
     """A table looked up on the day `as_of`: passed up to `old_days`, else the message "old"."""
     age = now - noon(as_of)
     shown = Duration(age.total_seconds())
-    evidence: dict[str, Value] = {"as_of": Instant(noon(as_of)), "age": shown, **(more or {})}
+    evidence: dict[str, Value] = {"as_of": Day(as_of), "age": shown, **(more or {})}
     if age <= timedelta(days=old_days):
         return Passed(evidence=evidence)
     return Finding(impact=Impact.NOTE, message="old", evidence=evidence, value=shown, worse=Worse.HIGHER)

@@ -79,8 +79,8 @@ class Instance:
         return grown(a_month_gib, self.days)
 
 
-OPTIONS = ("xp_cmdshell", "Ole Automation Procedures", "Ad Hoc Distributed Queries", "clr enabled")
-OPTIONS += ("cross db ownership chaining", "remote access", "scan for startup procs")
+DOORS = ("xp_cmdshell", "Ole Automation Procedures", "Ad Hoc Distributed Queries", "clr enabled")
+DOORS += ("cross db ownership chaining", "remote access", "scan for startup procs")
 
 
 # --- what it says of itself -------------------------------------------------------------------
@@ -107,9 +107,7 @@ def _itself(one: Instance) -> dict[str, list[Row]]:
             _option("lightweight pooling", 0),
             _option("default trace enabled", 1),
             _option("backup checksum default", 1),
-        ],
-        "sqlserver-surface": [
-            {"option_name": name, "in_use": int(name == "remote access")} for name in OPTIONS
+            *(_option(name, int(name == "remote access")) for name in DOORS),
         ],
         "sqlserver-services": [
             _service("SQL Server (MSSQLSERVER)", "mssql"),
@@ -551,6 +549,7 @@ def _program(name: str, sessions: int, computers: int, administrators: int = 0) 
         "computers": computers,
         "logins": 1,
         "administrator_sessions": administrators,
+        "group_sessions": 0,
     }
 
 
@@ -652,6 +651,8 @@ def _statements(one: Instance) -> dict[str, list[Row]]:
             }
             for number, (name, procedure, processor, elapsed, reads) in enumerate(STATEMENTS)
         ],
+        "sqlserver-stored-statements": [],
+        "sqlserver-trace-flags": [],
         "sqlserver-plan-cache": [
             {"plans": 9_400, "plan_bytes": 2 * GIB, "single_plans": 1_900, "single_bytes": 210 * MIB}
         ],

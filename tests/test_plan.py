@@ -26,7 +26,8 @@ from checkup.api import (
     WmiQuery,
 )
 from checkup.catalogue import Catalogue, build
-from checkup.plan import EndpointPlan, Plan, make_plan
+from checkup.plan import EndpointPlan, Plan
+from checkup.planning import make_plan
 from checkup.site import load_text
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from checkup.api import JSON, Depth
-    from checkup.collect.access_parts import Cut
     from checkup.collect.access_reading import Reading
+    from checkup.collect.access_sections import Cut
     from checkup.jet.folder_rights import FolderRights
     from checkup.jet.source import Source, Stat
     from checkup.transports.access_odbc import Counts
@@ -70,7 +70,7 @@ class ReadFile:
         return size if isinstance(size, int) else 0
 
     def cut(self, collector: AccessFile) -> Cut:
-        from checkup.collect.access_parts import Cut, cut
+        from checkup.collect.access_sections import Cut, cut
 
         if collector.depth in self.left:
             reason = f"was not looked at to the depth {collector.depth!r}, which {self.why}"

@@ -13,9 +13,11 @@ from typing import Protocol
 from checkup.api import ErrorClass, Quality
 from checkup.catalogue import AnySection
 from checkup.collect.access_target import OpenFile, no_files
-from checkup.collect.endpoint import Examined, Left, Open, Surroundings, examine_group
+from checkup.collect.closing import close_together
+from checkup.collect.endpoint import Examined, examine_group
 from checkup.collect.events import Emit, EndpointFinished, EndpointStarted
 from checkup.collect.sql_sessions import OpenSql, SqlSession, no_sql
+from checkup.collect.surroundings import Left, Open, Surroundings
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, Plan
 from checkup.snapshot import EndpointSnapshot
@@ -110,8 +112,8 @@ class _Running:
     def stop(self) -> None:
         self.stopped = True
         with self.lock:
-            for session in self.sessions:
-                session.close()
+            sessions = list(self.sessions)
+        close_together(session.close for session in sessions)
 
 
 def _interrupted() -> TransportError:

@@ -16,8 +16,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from checkup.api import JSON, ErrorClass, Quality, WmiQuery
-from checkup.collect.endpoint import NO_SHELL, Examined, Open, Surroundings, examine
+from checkup.collect.closing import close_together
+from checkup.collect.endpoint import Examined, examine
+from checkup.collect.machine_endpoint import NO_SHELL
 from checkup.collect.sql_sessions import OpenSql, SqlSession
+from checkup.collect.surroundings import Open, Surroundings
 from checkup.plan import EndpointPlan
 from checkup.store import StoreError
 from checkup.transports.session import (
@@ -169,8 +172,7 @@ class KeptConnections:
         """Close every connection; no other can be opened. May be called from any thread."""
         with self._lock:
             self._ended = True
-        for kept in (*self._sql.values(), *self._shells.values()):
-            kept.end()
+        close_together(kept.end for kept in (*self._sql.values(), *self._shells.values()))
 
 
 def _tell(known: ConnectionFacts, facts: ConnectionFacts) -> None:

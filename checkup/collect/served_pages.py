@@ -379,7 +379,7 @@ def read_served(file: ServedFile, plan: EndpointPlan, collectors: Collection[Acc
 def _as_far_as_it_came(file: ReadFile) -> ReadFile:
     """Without the parts of which the pages stayed on the machine: a link whose target was not read would
     pass for one without a target."""
-    from checkup.collect.access_parts import lacking
+    from checkup.collect.access_catalogue_parts import lacking
     from checkup.collect.access_reading import Refusal
 
     catalogue = file.reading.catalogue

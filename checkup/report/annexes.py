@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from checkup.api import Visit
 from checkup.assessment import Assessment
 from checkup.report.findings import Printing
 from checkup.report.input import CommandText, EndpointFacts, LedgerLine, ReportInput, RunFacts
 from checkup.report.levels import levels_text, own_levels
 from checkup.report.model import Command, LedgerDay, LevelRow, Pair, Reached
 from checkup.report.systems import clock, way_in
-from checkup.report.text import Formats, clean, clean_block, count, duration_text
+from checkup.report.text import NBSP, Formats, clean, clean_block, count, duration_text, prose
 from checkup.report.words import VISITS
 
-MOST_LEDGER_LINES = 2000
+MOST_LEDGER_LINES = 1000
+# So many runs of one kind are told one by one; of more, when they were.
+MOST_RUNS = 3
 
 _HOST_KEYS = {
     "pinned": "host key pinned",
@@ -31,7 +34,27 @@ _IDENTITIES = {
 
 
 def runs(given: ReportInput, formats: Formats) -> list[str]:
-    return [_run(run, formats) for run in sorted(given.runs, key=lambda run: run.started_at)]
+    """A line for each run; where samples were taken again and again, one for all of a kind."""
+    kinds: dict[tuple[Visit, str], list[RunFacts]] = {}
+    for run in sorted(given.runs, key=lambda run: run.started_at):
+        kinds.setdefault((run.visit, run.state), []).append(run)
+    lines: list[str] = []
+    for of_kind in kinds.values():
+        if len(of_kind) > MOST_RUNS:
+            lines.append(_runs_together(of_kind, formats))
+        else:
+            lines += [_run(run, formats) for run in of_kind]
+    return lines
+
+
+def _runs_together(of_kind: Sequence[RunFacts], formats: Formats) -> str:
+    first, last = of_kind[0], of_kind[-1]
+    systems = len({facts.endpoint for run in of_kind for facts in run.endpoints})
+    return (
+        f"{count(len(of_kind), 'run')} ({VISITS[first.visit]}), {clean(first.run_id, 80)} to"
+        f" {clean(last.run_id, 80)}: {formats.moment(first.started_at)} to {formats.moment(last.started_at)},"
+        f" {count(systems, 'endpoint')}, {clean(first.state, 40)}."
+    )
 
 
 def _run(run: RunFacts, formats: Formats) -> str:
@@ -46,24 +69,34 @@ def _run(run: RunFacts, formats: Formats) -> str:
 
 
 def reached(given: ReportInput, formats: Formats) -> list[Reached]:
+    """A row for each way that an endpoint was reached, and what came of it; the numbers are the last ones."""
+    alike: dict[tuple[str, str, str, str], list[EndpointFacts]] = {}
+    for run in sorted(given.runs, key=lambda run: run.started_at):
+        for facts in sorted(run.endpoints, key=lambda facts: facts.endpoint):
+            key = (clean(facts.endpoint, 120), way_in(facts), _result(facts), _trust(facts))
+            alike.setdefault(key, []).append(facts)
     return [
         Reached(
-            endpoint=clean(facts.endpoint, 120),
-            way_in=way_in(facts),
-            result=_result(facts),
-            when=formats.moment(facts.started_at),
-            round_trip=duration_text(facts.round_trip_s) if facts.round_trip_s is not None else "",
-            clock=clock(facts),
-            trust=_trust(facts),
+            endpoint=endpoint,
+            way_in=way,
+            result=result,
+            when=_when(times, formats),
+            round_trip=duration_text(last) if (last := times[-1].round_trip_s) is not None else "",
+            clock=clock(times[-1]),
+            trust=trust,
         )
-        for run in sorted(given.runs, key=lambda run: run.started_at)
-        for facts in sorted(run.endpoints, key=lambda facts: facts.endpoint)
+        for (endpoint, way, result, trust), times in alike.items()
     ]
+
+
+def _when(times: Sequence[EndpointFacts], formats: Formats) -> str:
+    first, last = formats.moment(times[0].started_at), formats.moment(times[-1].started_at)
+    return first if len(times) == 1 else f"{len(times)}{NBSP}times, {first} to {last}"
 
 
 def _result(facts: EndpointFacts) -> str:
     if facts.error is not None:
-        detail = clean(facts.reason, 200)
+        detail = prose(clean(facts.reason, 200))
         name = facts.error.value.replace("_", " ")
         return f"{name}: {detail}" if detail else name
     if not facts.complete:
@@ -102,21 +135,32 @@ def levels(assessment: Assessment, printer: Printing) -> list[LevelRow]:
     ]
 
 
-def ledger(lines: Sequence[LedgerLine], formats: Formats) -> list[LedgerDay]:
-    """One preformatted line for each command sent, the date said once a day."""
-    ordered = sorted(lines, key=lambda line: (line.at, line.endpoint))[:MOST_LEDGER_LINES]
-    widest = min(max((len(clean(line.endpoint, 24)) for line in ordered), default=0), 24)
-    return [
-        LedgerDay(date=date, lines=tuple(_ledger_line(line, widest, formats) for line in of_day))
-        for date, of_day in groupby(ordered, key=lambda line: formats.date(line.at))
+def ledger(lines: Sequence[LedgerLine], formats: Formats) -> tuple[list[LedgerDay], int]:
+    """What was sent where, and how often: one preformatted line for each command of a day, whose date is said
+    once; and how many lines are left out."""
+    alike: dict[tuple[str, str, str, str, str], list[LedgerLine]] = {}
+    for line in sorted(lines, key=lambda line: (line.at, line.endpoint)):
+        key = (formats.date(line.at), line.endpoint, line.transport, line.sha256, line.outcome)
+        alike.setdefault(key, []).append(line)
+    shown = list(alike.items())[:MOST_LEDGER_LINES]
+    widest = min(max((len(clean(key[1], 24)) for key, _ in shown), default=0), 24)
+    days = [
+        LedgerDay(date=date, lines=tuple(_ledger_line(same, widest, formats) for _, same in of_day))
+        for date, of_day in groupby(shown, key=lambda entry: entry[0][0])
     ]
+    return days, len(alike) - len(shown)
 
 
-def _ledger_line(line: LedgerLine, widest: int, formats: Formats) -> str:
-    back = f"{line.returned_bytes:,}" if line.returned_bytes is not None else "no end"
+def _ledger_line(same: Sequence[LedgerLine], widest: int, formats: Formats) -> str:
+    """One command; `same` are the times that it was sent, its bytes those of all of them together."""
+    line = same[0]
+    ended = [one.returned_bytes for one in same if one.returned_bytes is not None]
+    back = f"{sum(ended):,}" if ended else "no end"
+    often = f", {len(same)} times until {formats.time(same[-1].at)}" if len(same) > 1 else ""
     return (
         f"{formats.time(line.at)}  {clean(line.endpoint, 24):{widest}}  {clean(line.transport, 12):12}"
-        f"  sent {line.sent_bytes:>9,}  back {back:>11}  {line.sha256[:64]:64}  {clean(line.outcome, 40)}"
+        f"  sent {sum(one.sent_bytes for one in same):>9,}  back {back:>11}  {line.sha256[:64]:64}"
+        f"  {clean(line.outcome, 40)}{often}"
     )
 
 

@@ -221,7 +221,7 @@ def stacked(rows: Mapping[str, Mapping[str, int]], *, title: str) -> Stacked:
                 x=_round(x),
                 width=_round(max(number * unit - 1, 0.4)),
                 middle=_round(x + (number * unit - 1) / 2),
-                text=str(number) if number * unit >= 5 + 4.5 * len(str(number)) else "",
+                text=_segment_text(style, number, number * unit),
                 style=style,
             )
             segments.append(segment)
@@ -238,6 +238,12 @@ def stacked(rows: Mapping[str, Mapping[str, int]], *, title: str) -> Stacked:
             )
         )
     return Stacked(title=title, width=width, height=_round(row_height * len(rows) + 3), rows=tuple(out))
+
+
+def _segment_text(style: str, number: int, width: float) -> str:
+    """What is counted and how many, so that it can be told in grey; what of it fits."""
+    texts = (f"{style.upper()}: {number}", str(number))
+    return next((text for text in texts if width >= 5 + 4.5 * len(text)), "")
 
 
 def trend(

@@ -11,8 +11,8 @@ from checkup.api import When
 from checkup.assessment import Assessment, ItemResult, Priority, ProbeText, Ranking, Trend
 from checkup.report.levels import levels_in_force
 from checkup.report.model import Card, Note, Place, WaivedRow
-from checkup.report.text import NBSP, Formats, and_so_on, clean, count, day, fill, prose
-from checkup.report.words import CHANGES, SOURCES
+from checkup.report.text import NBSP, Formats, and_so_on, clean, count, day, fill, prose, within_sentence
+from checkup.report.words import CHANGES, FUNCTIONS, SOURCES
 
 MOST_PLACES = 60
 MOST_NOTES = 100
@@ -135,7 +135,7 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
         anchor=f"finding-{index}",
         priority=rank.priority.value,
         style=rank.priority.value.lower(),
-        heading=messages[0] if same else f"Not so in {len(group)} places: {title[:1].lower()}{title[1:]}",
+        heading=messages[0] if same else f"Not so in {len(group)} places: {within_sentence(title)}",
         expected=title,
         probe=clean(probe.id, 120),
         where=several_places(group, printer),
@@ -150,9 +150,9 @@ def _card(index: int, group: Sequence[ItemResult], printer: Printing) -> Card:
         ranking=_ranking_text(rank),
         workaround=clean(rank.workaround),
         remedy=remedy,
-        action=first_sentence(remedy) or (messages[0] if same else title),
+        action=_action(first_sentence(remedy), title),
         verify=prose(probe.verify),
-        concerns=clean(first.function or rank.function, 120),
+        concerns=_concerns(first.function or rank.function),
         levels=levels_in_force(
             first.probe, (finding.target for finding in group), printer.assessment, printer.where
         ),
@@ -167,6 +167,20 @@ def _source(group: Sequence[ItemResult], printer: Printing) -> str:
     times = sorted(one.collected_at for one in group if one.collected_at)
     seen = dict.fromkeys(printer.formats.moment(at) for at in (times[:1] + times[-1:]))
     return ", ".join(part for part in (" and ".join(asked), " to ".join(seen)) if part)
+
+
+# What is typed into a machine: SQL, a setting that is given a value, a path, a program's switch.
+_CODE = re.compile(r"[A-Z]{3,}[ _][A-Z]{2,}|\bSELECT\b|=\s|\[name\]|\\\\|\b\w+_\w+\b|\s--?[a-z]")
+
+
+def _action(first: str, title: str) -> str:
+    """What to do, for someone who decides: where the remedy begins with commands, what they bring about."""
+    return first if first and not _CODE.search(first) else f"See to it that {within_sentence(title)}."
+
+
+def _concerns(function: str) -> str:
+    """The function that a finding hits, in words for its reader."""
+    return FUNCTIONS.get(function, clean(function, 120))
 
 
 def several_places(findings: Sequence[ItemResult], printer: Printing) -> str:

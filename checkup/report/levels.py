@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from checkup.assessment import Assessment
 from checkup.report.model import Pair
 from checkup.report.text import NBSP, clean
 
+# A threshold may be a fraction; "14.0 days" is for people 14.
+_WHOLE = re.compile(r"(?<=\d)\.0\Z")
+
 
 def levels_text(levels: Iterable[Pair]) -> str:
     return " · ".join(
-        f"{clean(name, 80).replace('_', NBSP)}{NBSP}{clean(value, 80)}" for name, value in levels
+        f"{clean(name, 80).replace('_', NBSP)}{NBSP}{_WHOLE.sub('', clean(value, 80))}"
+        for name, value in levels
     )
 
 

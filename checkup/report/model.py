@@ -251,7 +251,8 @@ class AccessPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RestoreRow:
-    """Could this database be brought back? `style` is "ok", "bad" or "warn"; texts are "" where not known."""
+    """Could this database be brought back? `style` is "ok", "bad", "warn" or "mute"; `lost` is "" where it is
+    not known."""
 
     database: str
     answer: str
@@ -332,11 +333,13 @@ class SqlPage:
     actions: tuple[TargetAction, ...]
     restore_text: str
     restore: tuple[RestoreRow, ...]
+    restore_answers: tuple[Pair, ...]
     restore_note: str
     growth: Trend | None
     growth_text: str
     databases: tuple[SqlDatabase, ...]
     with_logs: bool
+    with_room: bool
     databases_note: str
     volumes: tuple[SqlVolume, ...]
     facts: tuple[Pair, ...]

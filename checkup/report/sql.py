@@ -10,8 +10,16 @@ from checkup.assessment import Outcome
 from checkup.report.findings import Printing
 from checkup.report.input import ReportInput
 from checkup.report.model import Figure, SqlPage
-from checkup.report.sql_blind_spots import Blindness, blindness
-from checkup.report.sql_facts import facts_of, indexes_of, release, statements_note, statements_of, topics_of
+from checkup.report.sql_blind_spots import Blindness, blindness, grants_in
+from checkup.report.sql_facts import (
+    engine,
+    facts_of,
+    indexes_of,
+    release,
+    statements_note,
+    statements_of,
+    topics_of,
+)
 from checkup.report.sql_restore import Restore, restore_of
 from checkup.report.sql_space import (
     databases_note,
@@ -22,6 +30,7 @@ from checkup.report.sql_space import (
     total,
     volumes_of,
 )
+from checkup.report.sql_unrecorded import UNRECORDED, unrecorded_of
 from checkup.report.systems import kind_beside_title, last_reached, titles_of, totals_of
 from checkup.report.target_page import (
     MOST_ACTIONS,
@@ -36,7 +45,7 @@ from checkup.report.target_page import (
     unread,
     with_outcome,
 )
-from checkup.report.target_results import PLAIN, TargetResults
+from checkup.report.target_results import PLAIN, UNKNOWN, TargetResults
 from checkup.report.text import bytes_text, capital, clean, count
 from checkup.report.words import SQL_ENGINES
 
@@ -54,17 +63,28 @@ def sql_pages(given: ReportInput, by_card: ByCard, printer: Printing) -> list[Sq
     ]
 
 
+def lacked(reason: str) -> str:
+    """The rights that a reason asks for: "SELECT ON dbo.sysalerts in msdb"; "" where it asks none."""
+    rights = dict.fromkeys(
+        f"{one.right} in {one.use.removeprefix('USE ').strip('[]')}" if one.use else one.right
+        for one in grants_in(reason)
+    )
+    return clean(", ".join(rights))
+
+
 def _page(number: int, instance: TargetResults) -> SqlPage:
     printer, target = instance.printer, instance.target
     looked_at = _answered(instance)
-    restore, blind, marks = restore_of(instance), blindness(instance), marks_of(instance)
+    blind, marks = blindness(instance), marks_of(instance)
+    unrecorded = instance.area in UNRECORDED
+    restore = unrecorded_of(instance, engine(instance)) if unrecorded else restore_of(instance)
     databases = databases_of(instance) if looked_at else []
     growth, growth_text = growth_of(instance) if looked_at else (None, "")
     many, size = total(instance)
     return SqlPage(
         anchor=f"sql-{number}",
         title=printer.where(target.id),
-        kind=kind_beside_title(target, printer) if target.role else SQL_ENGINES[instance.area],
+        kind=kind_beside_title(target, printer) if target.role else engine(instance),
         examined=looked_at,
         headline=_headline(instance, restore) if looked_at else unread(instance, "The instance"),
         figures=(_restored(restore), *figures(instance), _unseen(instance, blind)) if looked_at else (),
@@ -72,11 +92,13 @@ def _page(number: int, instance: TargetResults) -> SqlPage:
         actions=tuple(actions_of(instance))[:MOST_ACTIONS],
         restore_text=restore.text if looked_at else "",
         restore=restore.rows,
+        restore_answers=restore.answers if looked_at else (),
         restore_note=restore.note,
         growth=growth,
         growth_text=growth_text,
         databases=tuple(databases),
         with_logs=any(one.log for one in databases),
+        with_room=any(one.room for one in databases),
         databases_note=databases_note(instance),
         volumes=tuple(volumes_of(instance)),
         facts=tuple(facts_of(instance)) if looked_at else (),
@@ -94,7 +116,7 @@ def _page(number: int, instance: TargetResults) -> SqlPage:
             with_outcome(instance.checks, Outcome.NOT_APPLICABLE), Outcome.NOT_APPLICABLE, printer
         ),
         release=release(instance),
-        size=f"{bytes_text(size)} in {count(many, 'database')}" if size is not None else "",
+        size=f"{bytes_text(size)} in {count(many, 'database')}" if size is not None else UNKNOWN,
         recoverable=restore.short if looked_at else "not examined",
         recoverable_style="ok" if looked_at and restore.style == PLAIN else restore.style,
     )
@@ -111,7 +133,11 @@ def _headline(instance: TargetResults, restore: Restore) -> str:
     """One sentence for the practice manager."""
     damaged = [check for check in _SOUND if instance.open(check)]
     clauses = ["damage was found in its data" if damaged else "", restore.clause, fullness(instance)]
-    return capital(f"{'; '.join(filter(None, clauses))}: {to_do(instance, marks_of(instance))}.")
+    marks = marks_of(instance)
+    end = (
+        to_do(instance, marks) if marks or restore.style == PLAIN else "please ask whoever makes the back-ups"
+    )
+    return capital(f"{'; '.join(filter(None, clauses))}: {end}.")
 
 
 def _restored(restore: Restore) -> Figure:
@@ -120,7 +146,8 @@ def _restored(restore: Restore) -> Figure:
 
 def _unseen(instance: TargetResults, blind: Blindness) -> Figure:
     missing = len(with_outcome(instance.checks, Outcome.NOT_CHECKED))
-    label = "checks not made, most for want of a right" if blind.spots else "checks not made"
+    wanting = f", {'some ' if missing > 1 else ''}for want of a right" if blind.spots and missing else ""
+    label = f"{'check' if missing == 1 else 'checks'} not made{wanting}"
     return Figure(number=str(missing), label=label, style="warn" if missing else PLAIN)
 
 

@@ -27,7 +27,7 @@ _USER = re.compile(
     rf"IF DATABASE_PRINCIPAL_ID\(N'(?:[^']|'')+'\) IS NULL CREATE USER {_NAME} FOR LOGIN {_NAME}"
 )
 _READS = (
-    r"VIEW [A-Z ]+|CONNECT ANY DATABASE|ALTER TRACE|pg_[a-z_]+|"
+    r"VIEW [A-Z ]+|CONNECT(?: ANY DATABASE)?|ALTER TRACE|pg_[a-z_]+|"
     r"(?:SELECT|EXECUTE|VIEW [A-Z]+) ON (?:FUNCTION )?[\w.`*]+(?:\(\))?|"
     rf"CONNECT ON DATABASE {_NAME}|REFERENCES ON (?:{_NAME}|\*)\.\*|"
     r"(?:PROCESS|SHOW DATABASES|SHOW VIEW|BINLOG MONITOR|BINLOG ADMIN|SLAVE MONITOR|REPLICATION [A-Z ]+) "
@@ -36,9 +36,13 @@ _READS = (
 _GRANT = re.compile(rf"GRANT ({_READS}) TO {_ACCOUNT}")
 
 
+A_USER = "a user in the database"
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`right` is the word of the statement; `use` and `user` go before it, "" where it needs neither."""
+    """`right` is the word of the statement, or A_USER where the user in a database is all that is wanted.
+    `use` and `user` go before the statement, "" where it needs neither."""
 
     right: str
     statement: str
@@ -49,15 +53,26 @@ class Grant:
 def grants_in(reason: str) -> Iterator[Grant]:
     """The statements within one reason."""
     use = user = ""
+    alone = True  # no right was given to the user yet
     for piece in _PIECE.findall(reason):
         begun = _BEGIN.search(piece.strip())
         text = begun[1].strip() if begun else ""
         if found := _USE.fullmatch(text):
-            use, user = found[0], ""
+            yield from _user_alone(use, user, alone)
+            use, user, alone = found[0], "", True
         elif _USER.fullmatch(text):
             user = text
         elif found := _GRANT.fullmatch(text):
+            alone = False
             yield Grant(right=found[1], statement=text, use=use, user=user)
+    yield from _user_alone(use, user, alone)
+
+
+def _user_alone(use: str, user: str, alone: bool) -> Iterator[Grant]:
+    """Before SQL Server 2014 a database is entered as its user. Of which database must be said: a user made
+    wherever the administrator happens to be helps nobody."""
+    if use and user and alone:
+        yield Grant(right=A_USER, statement=user, use=use)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ def blindness(instance: TargetResults) -> Blindness:
             BlindSpot(right=clean(right), checks=clean("; ".join(dict.fromkeys(names))))
             for right, names in titles.items()
         ),
-        grants=tuple(clean(line) for line in _script(list(grants))),
+        grants=tuple(clean(line) for line in script(list(grants))),
         reasons=frozenset(reasons),
     )
 
@@ -101,11 +116,11 @@ def _named(grant: Grant) -> str:
     return grant.right.replace(" ON ", f" ON {grant.use.removeprefix('USE ').strip('[]')}.", 1)
 
 
-def _script(grants: Sequence[Grant]) -> Iterator[str]:
+def script(grants: Sequence[Grant]) -> Iterator[str]:
     """Every statement once: those for the whole server first, then database by database."""
     yield from (f"{one.statement};" for one in grants if not one.use)
     for use in dict.fromkeys(one.use for one in grants if one.use):
         inside = [one for one in grants if one.use == use]
+        users = [one.user for one in inside if one.user]
         yield f"{use};"
-        yield from (f"{user};" for user in dict.fromkeys(one.user for one in inside if one.user))
-        yield from (f"{one.statement};" for one in inside)
+        yield from (f"{line};" for line in dict.fromkeys([*users, *(one.statement for one in inside)]))

@@ -11,7 +11,7 @@ from checkup.report.findings import ranking, waived
 from checkup.report.model import CheckRow, Pair, Statement, Topic
 from checkup.report.sql_blind_spots import grants_in
 from checkup.report.target_results import TargetResults
-from checkup.report.text import and_so_on, capital, clean, count
+from checkup.report.text import and_so_on, capital, clean, count, within_sentence
 from checkup.report.words import RESULT, SQL_ENGINES
 
 DAY_S = 86_400.0
@@ -33,7 +33,10 @@ _BACKUPS: Mapping[str, tuple[str, ...]] = {
         *("backup-evidence", "archive-queue", "backup-mode", "replication", "standby"),
         *("replication-slots", "durability"),
     ),
-    "mariadb": ("binary-log", "binary-log-kept", "durability", "replication", "replica-read-only"),
+    "mariadb": (
+        *("backup-evidence", "restore-test", "binary-log", "binary-log-kept", "durability"),
+        *("replication", "replica-read-only"),
+    ),
 }
 _INTEGRITY: Mapping[str, tuple[str, ...]] = {
     "sqlserver": (
@@ -87,9 +90,20 @@ def facts_of(instance: TargetResults) -> Iterator[Pair]:
 
 def release(instance: TargetResults) -> str:
     """ "SQL Server 2019", by what the checks know of it, else by its own words."""
-    named = instance.shown(_support(instance), "release")
-    hello = instance.endpoint.hello.get("kernel", "") if instance.endpoint else ""
-    return named or clean(hello, 80) or SQL_ENGINES[instance.area]
+    return instance.shown(_support(instance), "release") or _greeting(instance) or SQL_ENGINES[instance.area]
+
+
+def _greeting(instance: TargetResults) -> str:
+    """The engine with its version, as it was told at the log-in."""
+    return clean(instance.endpoint.hello.get("kernel", ""), 80) if instance.endpoint else ""
+
+
+def engine(instance: TargetResults) -> str:
+    """What the instance is called; of two engines that are examined alike, the one that it is."""
+    known = SQL_ENGINES[instance.area]
+    if known in release(instance):
+        return known
+    return next((one for one in known.split(" or ") if release(instance).startswith(f"{one} ")), known)
 
 
 def _support(instance: TargetResults) -> str:
@@ -98,14 +112,10 @@ def _support(instance: TargetResults) -> str:
 
 def _release(instance: TargetResults) -> str:
     check = _UPDATES.get(instance.area, "")
-    hello = clean(instance.endpoint.hello.get("kernel", ""), 80) if instance.endpoint else ""
-    installed = instance.shown(check, "installed") or instance.shown(check, "version") or hello
+    installed = instance.shown(check, "installed") or instance.shown(check, "version") or _greeting(instance)
     newest = instance.shown(check, "newest") or instance.shown(check, "latest")
     update, behind = instance.shown(check, "update"), instance.shown(check, "behind")
-    name = release(instance)
-    said = name if not installed or installed in name or name in installed else f"{name}, {installed}"
-    if name in installed:
-        said = installed
+    said = _with_version(release(instance), installed, SQL_ENGINES[instance.area])
     said += f" ({update})" if update else ""
     match instance.outcome(check):
         case Outcome.FINDING:
@@ -115,6 +125,15 @@ def _release(instance: TargetResults) -> str:
             return f"{said}: the newest that we know."
         case _:
             return f"{said}."
+
+
+def _with_version(name: str, installed: str, title: str) -> str:
+    """ "PostgreSQL 15" and "PostgreSQL 15.6" are one thing; so are "MariaDB 10.11.6" and "10.11.6"."""
+    version = installed.removeprefix(title).strip()
+    product, _, number = name.rpartition(" ")
+    if not version or name == installed:
+        return name
+    return f"{product} {version}" if f"{version}.".startswith(f"{number}.") else f"{name}, {version}"
 
 
 def up_s(instance: TargetResults) -> float | None:
@@ -214,7 +233,7 @@ def _unseen(instance: TargetResults, results: Sequence[ItemResult]) -> str:
     for one in results:
         if any(grants_in(one.reason)):
             named = f"{clean(one.item, 120)}: " if one.item else ""
-            said.append(f"{named}{NEEDS_RIGHT[:1].lower() + NEEDS_RIGHT[1:]}" if named else NEEDS_RIGHT)
+            said.append(f"{named}{within_sentence(NEEDS_RIGHT)}" if named else NEEDS_RIGHT)
         else:
             said.append(clean(one.reason, 300))
     return instance.plain("; ".join(dict.fromkeys(said)))

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from checkup.api import Duration, Instant, Text
 from checkup.assessment import ItemResult, Outcome
 from checkup.report.findings import in_order, waived
-from checkup.report.model import RestoreRow
+from checkup.report.model import Pair, RestoreRow
+from checkup.report.sql_blind_spots import grants_in
 from checkup.report.target_results import UNKNOWN, TargetResults
-from checkup.report.text import and_so_on, clean, count, duration_text
+from checkup.report.text import and_so_on, capital, clean, count, duration_text
 
 STORY, TESTED = "restore-story", "restore-test"
 DAY_S = 86_400.0
 MOST_NAMED = 4
+LACKS_RIGHT = "the check-up's login lacks a right, see the list of blind spots below"
 
 _DATA_DISK = "disk of the data"
 # What probes call the place of the last full back-up.
@@ -30,87 +32,59 @@ _PLACES: Mapping[str, str] = {
     "nothing": "nowhere: it was written to nothing",
     "nowhere": "nowhere",
 }
-# Engines that do not record back-ups: the check that comes nearest, and what its outcomes mean.
-_NEAREST: Mapping[str, tuple[str, Mapping[Outcome, str]]] = {
-    "postgresql": (
-        "backup-evidence",
-        {
-            Outcome.PASSED: "its log is handed to a back-up",
-            Outcome.FINDING: "its back-ups need attention",
-            Outcome.NOT_APPLICABLE: "another server makes its back-ups",
-        },
-    ),
-    "mariadb": (
-        "binary-log",
-        {
-            Outcome.PASSED: "changes since the last back-up are kept",
-            Outcome.FINDING: "changes since the last back-up are not kept",
-        },
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Restore:
     """`clause` goes into the headline, `short` and `style` ("ok", "bad", "warn", "plain") into figure and
-    overview; `label` says what the number `short` counts."""
+    overview; `label` says what the number `short` counts. The questions are answered by database in `rows`,
+    or for the instance as a whole in `answers`."""
 
     clause: str
     short: str
     label: str
     style: str
     text: str
-    rows: tuple[RestoreRow, ...]
-    note: str
+    rows: tuple[RestoreRow, ...] = ()
+    answers: tuple[Pair, ...] = ()
+    note: str = ""
 
 
 def restore_of(instance: TargetResults) -> Restore:
-    told = [r for r in instance.of(STORY) if r.item and r.outcome is not Outcome.NOT_APPLICABLE]
+    """The story by database, where back-ups are recorded and could be seen."""
+    named = [one for one in instance.of(STORY) if one.item]
+    told = [one for one in named if one.outcome is not Outcome.NOT_APPLICABLE]
     if told:
-        return _story(instance, told)
-    if instance.area in _NEAREST:
-        return _without_record(instance)
+        return _story(instance, told, [one for one in named if one not in told])
     why = instance.reason(STORY, Outcome.NOT_CHECKED) or instance.reason(STORY, Outcome.NOT_APPLICABLE)
-    because = f": {why.rstrip('.')}" if why and "GRANT" not in why else ""
+    lacking = any(any(grants_in(one.reason)) for one in instance.of(STORY))
+    because = LACKS_RIGHT if lacking else why.rstrip(".")
+    unseen = "Not seen. Ask whoever makes the back-ups"
     return Restore(
         clause="whether its databases could be restored was not seen",
-        short=UNKNOWN,
-        label="databases that could be restored: not known",
+        short="not seen",
+        label="can its databases be restored",
         style="warn",
-        text=f"Whether the databases could be restored was not seen{because}.",
-        rows=(),
-        note="",
-    )
-
-
-def _without_record(instance: TargetResults) -> Restore:
-    check, words = _NEAREST[instance.area]
-    outcome = instance.outcome(check)
-    clause = words.get(outcome, "") if outcome else ""
-    said = instance.said(check) or (instance.reason(check, Outcome.NOT_CHECKED) if outcome else "")
-    style = {Outcome.PASSED: "plain", Outcome.FINDING: "bad"}.get(outcome, "warn") if outcome else "warn"
-    return Restore(
-        clause=clause or "whether it is backed up was not seen",
-        short={"plain": "in part", "bad": "no"}.get(style, UNKNOWN),
-        label="signs of back-ups on the server itself",
-        style=style,
-        text=(
-            "This engine keeps no record of its back-ups. To when it could be restored, from where and how "
-            f"long that takes is known only once it has been tried. {said}"
-        ).strip(),
-        rows=(),
-        note="",
+        text=f"Whether the databases could be restored was not seen{f': {because}' if because else ''}.",
+        answers=(
+            ("Could you restore?", "Not seen. This is neither a yes nor a no."),
+            ("To when?", f"{unseen} when the newest of them was made."),
+            ("From where?", f"{unseen} where they lie, and whether that is another machine."),
+            ("How long?", "Not known: nothing tells how long a back-up took."),
+            ("Was it tried?", "Not seen."),
+        ),
     )
 
 
 # --- the story of SQL Server ------------------------------------------------------------------
 
 
-def _story(instance: TargetResults, told: Sequence[ItemResult]) -> Restore:
+def _story(instance: TargetResults, told: Sequence[ItemResult], left_out: Sequence[ItemResult]) -> Restore:
+    """`left_out` are databases that are not judged: they are named, and counted nowhere."""
     known = [one for one in told if one.outcome is not Outcome.NOT_CHECKED]
     good = [one for one in known if one.outcome is Outcome.PASSED or waived(one)]
-    within = _within(told)
-    clause = f"{_how_many(len(good), len(told))} could be restored to {within}"
+    lost = _at_most(told)
+    clause = f"{_how_many(len(good), len(told))} could be restored with at most {lost} of work lost"
     beside = [one for one in known if _text(one, "place") == _DATA_DISK]
     if good and beside and len(beside) == len(known):
         clause += ", as long as the disk of the data survives"
@@ -118,10 +92,12 @@ def _story(instance: TargetResults, told: Sequence[ItemResult]) -> Restore:
     return Restore(
         clause=clause,
         short=f"{len(good)} of {len(told)}",
-        label=f"databases could be restored to {within}",
+        label=f"databases could be restored with at most {lost} of work lost",
         style=style,
-        text=" ".join(_told(instance, told, within)),
-        rows=tuple(_row(instance, one) for one in [*in_order(o for o in told if o not in good), *good]),
+        text=" ".join(_told(instance, told, lost)),
+        rows=tuple(
+            _row(instance, one) for one in [*in_order(o for o in told if o not in good), *good, *left_out]
+        ),
         note=(
             "To when: the newest moment that the recorded back-ups lead back to. How long: an estimate, "
             "twice what the last full back-up took, without finding and copying the files. Only a restore "
@@ -137,21 +113,25 @@ def _how_many(good: int, all_of_them: int) -> str:
     return f"{good} of {many}" if good else f"none of its {many}"
 
 
-def _within(told: Sequence[ItemResult]) -> str:
+def _at_most(told: Sequence[ItemResult]) -> str:
+    """How much work may be lost: "a day", "4 h"."""
     limits = [value.value for one in told if isinstance(value := one.evidence.get("limit"), Duration)]
-    if not limits:
-        return "within a day"
     # The level leaves an hour for the nightly back-up itself.
-    return "within a day" if DAY_S <= limits[0] <= 1.1 * DAY_S else f"within {duration_text(limits[0])}"
+    if not limits or DAY_S <= limits[0] <= 1.1 * DAY_S:
+        return "a day"
+    return duration_text(limits[0])
 
 
-def _told(instance: TargetResults, told: Sequence[ItemResult], within: str) -> Iterator[str]:
+def _told(instance: TargetResults, told: Sequence[ItemResult], most: str) -> Iterator[str]:
     """The story in plain words."""
     known = [one for one in told if one.outcome is not Outcome.NOT_CHECKED]
     never = [one for one in known if "restorable_to" not in one.evidence]
     late = [one for one in known if one.outcome is Outcome.FINDING and one not in never]
     if known and not never and not late:
-        yield f"If the server were lost now, every database could be brought back to {within}."
+        everyone = "every database" if len(known) == len(told) else "every database that could be judged"
+        yield (
+            f"If the server were lost now, {everyone} could be brought back with at most {most} of work lost."
+        )
     for one in late:
         yield (
             f"If the server were lost now, the last {_shown(instance, one, 'lost')} of work in "
@@ -186,18 +166,22 @@ def _row(instance: TargetResults, one: ItemResult) -> RestoreRow:
     answer, style = _answer(one)
     restorable = "restorable_to" in one.evidence
     place = _text(one, "place")
-    if one.outcome is Outcome.NOT_CHECKED:
-        place = ""
+    why = "" if one.evidence else _why(instance, one)
     return RestoreRow(
         database=clean(one.item, 120),
         answer=answer,
         style=style,
-        until=_shown(instance, one, "restorable_to"),
+        until=_shown(instance, one, "restorable_to") or capital(why) or UNKNOWN,
         lost=_shown(instance, one, "lost"),
-        place=_PLACES.get(place, clean(place, 60)),
-        takes=_shown(instance, one, "restore_estimate") if restorable else "",
+        place=_PLACES.get(place, clean(place, 60)) or UNKNOWN,
+        takes=(_shown(instance, one, "restore_estimate") or "not known") if restorable else UNKNOWN,
         tried=_tried_of(instance, one),
     )
+
+
+def _why(instance: TargetResults, one: ItemResult) -> str:
+    """Why nothing is told of a database."""
+    return LACKS_RIGHT if any(grants_in(one.reason)) else instance.plain(clean(one.reason, 200))
 
 
 def _answer(one: ItemResult) -> tuple[str, str]:
@@ -205,6 +189,8 @@ def _answer(one: ItemResult) -> tuple[str, str]:
         return "Yes", "ok"
     if one.outcome is Outcome.NOT_CHECKED:
         return "Not known", "warn"
+    if one.outcome is Outcome.NOT_APPLICABLE:
+        return "Not judged", "mute"
     answer = "Not all of it" if "restorable_to" in one.evidence else "No"
     return (f"{answer} (accepted)", "mute") if waived(one) else (answer, "bad")
 
@@ -214,7 +200,7 @@ def _tried_of(instance: TargetResults, one: ItemResult) -> str:
         case Instant(value):
             return instance.printer.formats.date(value)
         case None:
-            return ""
+            return UNKNOWN if not one.evidence else "not seen"
         case _:
             return "never"
 

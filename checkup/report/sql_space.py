@@ -18,16 +18,21 @@ EXPRESS, LOGS, VOLUMES = "express-limit", "log-size", "volume-space"
 GROWTH: Mapping[str, tuple[str, str]] = {
     "sqlserver": ("growth", "data_bytes"),
     "postgresql": ("database-growth", "size_bytes"),
+    "mariadb": ("database-growth", "size_bytes"),
 }
+_ROOM_TOLD = frozenset({"sqlserver"})
 MOST_DATABASES = 40
+# In place of an empty cell: what could not be looked at, and what later visits will tell.
+_NOT_SEEN, _UNKNOWN_YET = "not seen", UNKNOWN
 
 
 def databases_of(instance: TargetResults) -> list[SqlDatabase]:
     """The largest first; those whose size is not known by name behind them."""
     names = _names(instance)
     sizes = {name: _size(instance, name) for name in names}
-    ordered = sorted(names, key=lambda name: (-(sizes[name] or 0), name))
-    return [_database(instance, name, sizes[name]) for name in ordered[:MOST_DATABASES]]
+    ordered = sorted(names, key=lambda name: (-(sizes[name] or 0), name))[:MOST_DATABASES]
+    with_logs = any(instance.amount(LOGS, "log", name) is not None for name in ordered)
+    return [_database(instance, name, sizes[name], with_logs=with_logs) for name in ordered]
 
 
 def total(instance: TargetResults) -> tuple[int, float | None]:
@@ -57,7 +62,7 @@ def _size(instance: TargetResults, name: str) -> float | None:
     return on_disk or (instance.metric(*growth, name) if growth else None)
 
 
-def _database(instance: TargetResults, name: str, size: float | None) -> SqlDatabase:
+def _database(instance: TargetResults, name: str, size: float | None, *, with_logs: bool) -> SqlDatabase:
     growth = _growth(instance)
     check = growth[0] if growth else ""
     used, room = instance.amount(check, "used", name), instance.amount(check, "room", name)
@@ -65,12 +70,12 @@ def _database(instance: TargetResults, name: str, size: float | None) -> SqlData
     shown = clean(name, 120)
     return SqlDatabase(
         name=shown,
-        data=bytes_text(size) if size is not None else "",
-        log=bytes_text(log) if log is not None else "",
+        data=bytes_text(size) if size is not None else _NOT_SEEN,
+        log=bytes_text(log) if log is not None else _NOT_SEEN if with_logs else "",
         bar=_filled(instance, check, used, room, shown),
-        room=bytes_text(room) if room else "",
-        a_month=instance.shown(check, "growth_a_month", name),
-        full_on=_full_on(instance, check, name),
+        room=bytes_text(room) if room else _NOT_SEEN if instance.area in _ROOM_TOLD else "",
+        a_month=instance.shown(check, "growth_a_month", name) or _UNKNOWN_YET,
+        full_on=_full_on(instance, check, name) or _UNKNOWN_YET,
     )
 
 
@@ -100,9 +105,11 @@ def databases_note(instance: TargetResults) -> str:
         parts.append(
             "Data and log as they lie on the disk; room is what edition, files and volume leave to the data."
         )
-    names = len(_names(instance))
-    if names > MOST_DATABASES:
-        parts.append(f"The {MOST_DATABASES} largest of {count(names, 'database')}.")
+    elif _names(instance):
+        parts.append("How much room its disk has, the server does not tell: see the page of its machine.")
+    many = len(_names(instance))
+    if many > MOST_DATABASES:
+        parts.append(f"The {MOST_DATABASES} largest of {count(many, 'database')}.")
     return " ".join(parts)
 
 
@@ -158,10 +165,17 @@ def growth_of(instance: TargetResults) -> tuple[Trend | None, str]:
             return chart, chart.caption
     growth = _growth(instance)
     why = instance.reason(growth[0], Outcome.NOT_APPLICABLE) if growth else ""
+    grows = [
+        value
+        for name in _names(instance)
+        if growth and (value := instance.amount(growth[0], "growth_a_month", name)) is not None
+    ]
+    if grows and instance.area not in _ROOM_TOLD:
+        return None, f"Together its databases grow by {bytes_text(sum(grows))} a month."
     if "not enough history" in why:
         so_far = why.partition(":")[2].partition(";")[0].strip()
         return None, f"How fast it grows will be known from later visits on ({so_far} so far)."
-    if growth and any(instance.shown(growth[0], "growth_a_month", name) for name in _names(instance)):
+    if grows:
         return None, "At the growth so far nothing reaches its limit in the next ten years."
     return None, ""
 
@@ -196,7 +210,9 @@ def figures(instance: TargetResults) -> tuple[Figure, Figure]:
             number=instance.printer.formats.date(day) if day else UNKNOWN,
             label=f"until then {_thing(instance, first)} has room, at its growth so far"
             if first and day
-            else "when room runs out: nothing is foreseen",
+            else "when room runs out: nothing is foreseen"
+            if instance.area in _ROOM_TOLD
+            else "when room runs out: the server cannot see its disk",
             style=_worst(instance),
         ),
     )

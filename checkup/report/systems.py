@@ -19,7 +19,7 @@ from checkup.report.model import (
     SystemLine,
     SystemPage,
 )
-from checkup.report.text import NBSP, clean, count, duration_text
+from checkup.report.text import NBSP, clean, count, duration_text, prose
 from checkup.report.words import (
     GRANT_TO_RUN,
     NO_ERROR_CLASS,
@@ -185,7 +185,8 @@ def kind_beside_title(target: Target, printer: Printing) -> str:
 
 def totals_of(planned: Sequence[CheckOutcome]) -> str:
     seen = Counter(check.outcome for check in planned)
-    parts = [f"{seen[outcome]:,} {RESULT[outcome].lower()}" for outcome in _ORDER if seen[outcome]]
+    named = {**RESULT, Outcome.FINDING: "with findings"}
+    parts = [f"{seen[outcome]:,} {named[outcome].lower()}" for outcome in _ORDER if seen[outcome]]
     return f"{count(len(planned), 'check')}: {', '.join(parts)}." if parts else "No check was planned."
 
 
@@ -333,8 +334,11 @@ def _line(
 # --- what was not checked -------------------------------------------------------------------------
 
 
-def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
-    """Grouped by reason and checks. A check without a result of its own is listed all the same."""
+def not_checked(
+    given: ReportInput, printer: Printing, lacked: Callable[[str], str] = lambda reason: ""
+) -> list[NotCheckedRow]:
+    """Grouped by reason and checks. A check without a result of its own is listed all the same. `lacked`
+    names the rights of a SQL instance that a reason asks for; the statements stand on its page."""
     assessment = given.assessment
     missing = [c for c in assessment.checks if c.outcome is Outcome.NOT_CHECKED]
     planned = Counter(check.target for check in assessment.checks)
@@ -360,7 +364,9 @@ def not_checked(given: ReportInput, printer: Printing) -> list[NotCheckedRow]:
     # Machines that miss the same for the same reason share a line.
     rows: dict[tuple[str, str, str], list[str]] = {}
     sizes: Counter[tuple[str, str, str]] = Counter()
-    for (target, error, reason, takes), titles in groups.items():
+    for (target, error, why, takes), titles in groups.items():
+        rights = lacked(why) if kinds.get(target) in SQL_ENGINES else ""
+        reason = f"the check-up's login lacks {rights}" if rights else why
         everything = whole[target] == planned[target] == len(titles)
         row = (_reason(error, reason), _titles(titles, everything=everything), takes)
         rows.setdefault(row, []).append(printer.where(target))
@@ -401,7 +407,7 @@ def _places(places: Sequence[str]) -> str:
 
 
 def _reason(error: ErrorClass | None, reason: str) -> str:
-    return clean(reason, 300) or (error.value.replace("_", " ") if error else "no reason given")
+    return prose(clean(reason, 300)) or (error.value.replace("_", " ") if error else "no reason given")
 
 
 def _titles(titles: Sequence[str], *, everything: bool) -> str:

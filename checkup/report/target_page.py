@@ -21,7 +21,7 @@ from checkup.report.input import EndpointFacts, ReportInput
 from checkup.report.model import Card, Pair, PriorityMark, Reference, TargetAction
 from checkup.report.systems import MOST_TITLES
 from checkup.report.target_results import TargetResults
-from checkup.report.text import clean, count, prose
+from checkup.report.text import clean, count, prose, within_sentence
 
 MOST_ITEMS = 4
 MOST_ACTIONS = 40
@@ -142,7 +142,7 @@ def _action(
     return TargetAction(
         priority=rank.value,
         style=rank.value.lower(),
-        action=f"Only when {first}: {deed[:1].lower()}{deed[1:]}" if first else deed,
+        action=f"Only when {first}: {within_sentence(deed)}" if first else deed,
         found=" ".join(said),
         state="Accepted" if accepted else state(top, printer) if len(findings) == 1 else "",
         references=tuple(Reference(number=card.number, anchor=card.anchor) for card in cards),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from checkup.api import Bytes, Duration, Instant, Measured, Number, Ratio, Target, Text, Value
+from checkup.api import Bytes, Day, Duration, Instant, Measured, Number, Ratio, Target, Text, Value
 from checkup.assessment import CheckOutcome, ItemResult, Outcome
 from checkup.report.findings import Printing, in_order, ranking, waived
 from checkup.report.input import EndpointFacts, MetricHistory
@@ -63,7 +63,7 @@ class TargetResults:
         match self.value(check, name, item):
             case Bytes(value) | Ratio(value) | Number(value) | Duration(value):
                 return float(value)
-            case Instant() | Text() | None:
+            case Instant() | Day() | Text() | None:
                 return None
 
     def shown(self, check: str, name: str, item: str | None = None) -> str:

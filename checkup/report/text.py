@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from checkup.api import Bytes, Duration, Instant, Number, Ratio, Text, Value
+from checkup.api import Bytes, Day, Duration, Instant, Number, Ratio, Text, Value
 
 NBSP = "\u00a0"
 BREAK = "\u200b"  # a place where a line may end, invisible elsewhere
@@ -111,6 +111,16 @@ def significant(value: float, digits: int = 3) -> str:
 def capital(text: str) -> str:
     """The same with its first letter large."""
     return text[:1].upper() + text[1:]
+
+
+_PROPER_NAMES = frozenset({"Windows", "Microsoft", "Access"})
+
+
+def within_sentence(text: str) -> str:
+    """The same with its first letter small, but for a name: "PostgreSQL", "ODBC", "Windows"."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    named = first in _PROPER_NAMES or any(letter.isupper() for letter in first[1:])
+    return text if named else text[:1].lower() + text[1:]
 
 
 def and_so_on(names: Sequence[str], most: int) -> str:
@@ -224,6 +234,8 @@ class Formats:
                 return duration_text(value.value)
             case Instant():
                 return self.instant(value.value)
+            case Day():
+                return day(value.value)
             case Text():
                 return clean(value.value, LONGEST_VALUE)
 

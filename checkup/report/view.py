@@ -21,7 +21,7 @@ from checkup.report.model import (
     ReportView,
     SystemPage,
 )
-from checkup.report.sql import sql_pages
+from checkup.report.sql import lacked, sql_pages
 from checkup.report.systems import not_checked, systems
 from checkup.report.text import Formats, clean
 from checkup.report.words import VISITS
@@ -63,13 +63,13 @@ def build_view(given: ReportInput) -> ReportView:
     files = access_pages(given, by_card, printer)
     instances = sql_pages(given, by_card, printer)
     side_by_side = compared(assessment, printer)
-    missing = not_checked(given, printer)
+    missing = not_checked(given, printer, lacked)
     found_notes = notes(assessment, printer)
     accepted = waived_rows(assessment, printer)
     charts = trends.trends(given.history, printer)
     figures = trends.key_figures(given.history, printer)
     thresholds = annexes.levels(assessment, printer)
-    days = annexes.ledger(given.ledger, formats)
+    days, lines_left_out = annexes.ledger(given.ledger, formats)
     texts = annexes.commands(given.commands)
     length = _pages(printed, len(files) + len(instances), pages, missing, changes, texts)
     kind = VISITS[assessment.visit]
@@ -133,7 +133,7 @@ def build_view(given: ReportInput) -> ReportView:
         levels=tuple(thresholds),
         ledger=tuple(days),
         ledger_entries=len(given.ledger),
-        ledger_left_out=max(0, len(given.ledger) - annexes.MOST_LEDGER_LINES),
+        ledger_left_out=lines_left_out,
         commands=tuple(texts),
     )
 
@@ -148,7 +148,7 @@ def _pages(
 ) -> float:
     """Roughly how long the report will be."""
     rows = sum(len(page.rows) for page in systems) + len(missing) + sum(len(g.changes) for g in changes)
-    return 5 + len(cards) / 3 + 2 * own_pages + rows / 30 + sum(text.text.count("\n") for text in texts) / 80
+    return 5 + len(cards) / 3 + 2 * own_pages + rows / 30 + sum(text.text.count("\n") for text in texts) / 230
 
 
 def _numbered(shown: Mapping[str, bool]) -> dict[str, str]:

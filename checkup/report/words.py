@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from checkup.api import ErrorClass, Visit
+from checkup.api import RECOVERABILITY, SUPPORTABILITY, ErrorClass, Visit
 from checkup.assessment import Outcome, Priority, Trend
 
 # Kinds of targets that have pages of their own: Access files, and instances of SQL engines by their titles.
@@ -60,6 +60,12 @@ CHANGES: Mapping[Trend, str] = {
     Trend.FIRST: "First measurement",
 }
 
+# Functions that every site has, for readers who do not know our words for them.
+FUNCTIONS: Mapping[str, str] = {
+    RECOVERABILITY: "bringing data back after a loss",
+    SUPPORTABILITY: "getting help from us",
+}
+
 RESULT: Mapping[Outcome, str] = {
     Outcome.FINDING: "Finding",
     Outcome.NOT_CHECKED: "Not checked",
@@ -96,7 +102,7 @@ WHAT_AN_INSTANCE_TAKES: Mapping[ErrorClass, str] = {
     ErrorClass.TIMEOUT: "A quieter hour: the server was busy, or others' locks were in the way.",
     ErrorClass.UNSUPPORTED: "What the reason names, on the station that runs the check-up.",
 }
-GRANT_TO_RUN = "Let the database administrator run the statement in the reason."
+GRANT_TO_RUN = "Let the database administrator run the script on the page of the instance."
 # Of one database of an instance that answers.
 WHAT_A_DATABASE_TAKES: Mapping[ErrorClass, str] = {
     ErrorClass.UNREACHABLE: "Bring the database online, or finish its restore; nothing, if it is meant to be "

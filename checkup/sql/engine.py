@@ -103,8 +103,8 @@ class Engine:
 
     `opening` are the texts sent right after the login, which make the session harmless and, where they can,
     bound each statement to `first_limit_s`; `limit` gives the text for another bound, "" where the driver
-    keeps to it. `hello` and `read`
-    belong together; `read` raises ValueError or LookupError on answers that cannot be these.
+    keeps to it. `hello` asks who answers, and `read` understands what comes back; it raises ValueError or
+    LookupError on answers that cannot be these. `quoted` writes a database's name so that it is nothing else.
     `several`: one round trip takes several statements, one of which may fail alone. `session_each`: a
     database is entered by a connection of its own.
     """

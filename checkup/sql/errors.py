@@ -54,9 +54,8 @@ _SQLSERVER: Final = {
     **dict.fromkeys((102, 156, 195, 207, 208, 2812, 4121, 15151), _MISSING),
     1205: _DEADLOCK,
     1222: _LOCKED,
-    # offline, recovering, single user, restoring, not started, replica that is not read, suspect
-    **dict.fromkeys((921, 922, 924, 926, 927, 942, 945, 946, 952, 954, 976, 978, 982), _CLOSED),
-    911: _CLOSED,
+    # gone, offline, recovering, single user, restoring, not started, replica that is not read, suspect
+    **dict.fromkeys((911, 921, 922, 924, 926, 927, 942, 945, 946, 952, 954, 976, 978, 982), _CLOSED),
 }
 _MARIADB: Final = {
     **dict.fromkeys((1044, 1045, 1142, 1143, 1227, 1370), _DENIED),

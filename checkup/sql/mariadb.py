@@ -1,8 +1,10 @@
 """MariaDB and MySQL, from MariaDB 10.1 and MySQL 5.7 on.
 
 The server ends no statement that takes too long unless it is told to, by another setting in each of the two.
-What was granted is read from information_schema: SHOW GRANTS would hand out the password's hash.
-Documentation: "Server System Variables", "Information Schema USER_PRIVILEGES Table", "SHOW VARIABLES".
+What was granted is read from information_schema: SHOW GRANTS would hand out the password's hash. It lists
+what the account itself was granted, not what it has by a role; that is told by what it lets the session see.
+Documentation: "Server System Variables", "Information Schema USER_PRIVILEGES Table", "SHOW VARIABLES",
+"Information Schema COLUMNS Table" (PRIVILEGES: of the session, its active roles included).
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ _ACCOUNT: Final = (
     "- CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), "
     "'''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')"
 )
+_TABLE_RIGHT: Final = re.compile(r"SELECT ON (mysql|performance_schema|sys)\.(\w+)")
+_PROCESS_SHOWN, _RIGHTS_SHOWN = "hello-process", "hello-rights-shown"
 _GRANTED: Final = f"""
 SELECT p.PRIVILEGE_TYPE AS name FROM information_schema.USER_PRIVILEGES AS p WHERE p.GRANTEE = {_ACCOUNT}
 UNION ALL
@@ -64,6 +68,32 @@ FROM information_schema.SCHEMA_PRIVILEGES AS p WHERE p.GRANTEE = {_ACCOUNT}
 UNION ALL
 SELECT CONCAT(p.PRIVILEGE_TYPE, ' ON ', p.TABLE_SCHEMA, '.', p.TABLE_NAME) AS name
 FROM information_schema.TABLE_PRIVILEGES AS p WHERE p.GRANTEE = {_ACCOUNT}
+"""
+
+# The server refuses this table to who has no PROCESS, by whatever way.
+_BY_EFFECT_PROCESS: Final = """
+SELECT CASE WHEN COUNT(*) >= 0 THEN 'PROCESS' END AS name FROM information_schema.INNODB_TRX AS x
+"""
+
+# Tables of the server's own databases, to all of which each login with REFERENCES on the whole server may
+# refer; nobody is granted it on two of these databases alone. Such a login is shown all databases as well.
+# Each is named by constants: other conditions make a server open the tables of all databases.
+_REFERRED: Final = """
+       (SELECT COUNT(DISTINCT c.TABLE_NAME) FROM information_schema.COLUMNS AS c
+        WHERE c.TABLE_SCHEMA = '{}' AND c.TABLE_NAME = '{}' AND c.PRIVILEGES LIKE '%references%')"""
+_OWN_TABLES: Final = (("mysql", "db"), ("sys", "sys_config"), ("performance_schema", "threads"))
+_BY_EFFECT_REFERENCES: Final = (
+    "SELECT CASE WHEN"
+    + " +".join(_REFERRED.format(*place) for place in _OWN_TABLES)
+    + " >= 2\n       THEN {right} END AS name"
+)
+
+# Who is shown the server's own databases, and no table of sys, is shown all databases.
+_BY_EFFECT_DATABASES: Final = """
+SELECT CASE WHEN COUNT(*) = 3
+             AND NOT EXISTS (SELECT 1 FROM information_schema.TABLES AS t WHERE t.TABLE_SCHEMA = 'sys')
+            THEN 'SHOW DATABASES' END AS name
+FROM information_schema.SCHEMATA AS s WHERE s.SCHEMA_NAME IN ('mysql', 'performance_schema', 'sys')
 """
 
 
@@ -76,9 +106,32 @@ def hello(wants: Wants) -> tuple[Statement, ...]:
     ]
     if wants.rights:
         statements.append(Statement("hello-rights", _GRANTED, required=True))
+        statements.append(Statement(_PROCESS_SHOWN, _BY_EFFECT_PROCESS))  # an error says that it is not held
+        statements.append(Statement(_RIGHTS_SHOWN, "\nUNION ALL\n".join(_by_effect(wants.rights))))
     if wants.needs:
         statements.append(Statement("hello-objects", "\nUNION ALL\n".join(map(_present, wants.needs))))
     return tuple(statements)
+
+
+def _by_effect(rights: Sequence[str]) -> list[str]:
+    """SELECTs of one right each, NULL where the session does not have it by what it is shown."""
+    tables = [found.groups() for one in rights if (found := _TABLE_RIGHT.fullmatch(one))]
+    return [
+        _BY_EFFECT_REFERENCES.format(right="'REFERENCES'"),
+        _BY_EFFECT_REFERENCES.format(right="'SHOW DATABASES'"),
+        _BY_EFFECT_DATABASES,
+        *(_may_be_read(schema, table) for schema, table in tables),
+    ]
+
+
+def _may_be_read(schema: str, table: str) -> str:
+    right = literal(f"SELECT ON {schema}.{table}")
+    return (
+        "SELECT CASE WHEN SUM(CASE WHEN c.PRIVILEGES LIKE '%select%' THEN 1 ELSE 0 END) = COUNT(*)\n"
+        f"            THEN {right} END AS name\n"
+        f"FROM information_schema.COLUMNS AS c\n"
+        f"WHERE c.TABLE_SCHEMA = {literal(schema)} AND c.TABLE_NAME = {literal(table)}"
+    )
 
 
 def _present(need: str) -> str:
@@ -98,7 +151,8 @@ def read(answers: Answers, wants: Wants) -> Instance:
     asked_at = moment_of(text_of(said, "utc_now")).replace(tzinfo=UTC)
     banner = text_of(said, "version")
     version, edition = _version(banner), "mariadb" if "mariadb" in banner.lower() else "mysql"
-    granted = frozenset(text_of(row, "name") for row in answers.get("hello-rights", ()))
+    told = ("hello-rights", _PROCESS_SHOWN, _RIGHTS_SHOWN)
+    granted = frozenset(text_of(row, "name") for one in told for row in answers.get(one, ())) - {""}
     return Instance(
         engine="mariadb",
         identity=_identity(variables),

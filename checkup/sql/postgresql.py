@@ -48,7 +48,8 @@ SELECT current_setting('server_version_num') AS version_number, version() AS ban
 _IDENTITY: Final = "SELECT c.system_identifier::text AS identifier FROM pg_control_system() AS c"
 
 _DATABASES: Final = """
-SELECT d.datname::text AS name, d.datallowconn AS open, has_database_privilege(d.oid, 'CONNECT') AS enters
+SELECT d.datname::text AS name, d.datallowconn AS open, has_database_privilege(d.oid, 'CONNECT') AS enters,
+       d.datconnlimit = -2 AS broken
 FROM pg_database AS d
 WHERE NOT d.datistemplate
 ORDER BY d.datname
@@ -131,8 +132,14 @@ def _platform(banner: str) -> str:
 
 
 def _database(row: Row) -> Database:
-    closed = "" if is_set(row, "open") else "the database takes no connections (datallowconn is off)"
-    return Database(name=text_of(row, "name"), unavailable=closed, enters=is_set(row, "enters"))
+    name = text_of(row, "name")
+    closed = ""
+    if is_set(row, "broken"):  # "pg_database": -2 says that the database is invalid
+        drop = f"DROP DATABASE {postgresql_name(name)}"
+        closed = f"a DROP DATABASE that was broken off has left it unusable; as a superuser: {drop}"
+    elif not is_set(row, "open"):
+        closed = "the database takes no connections (datallowconn is off)"
+    return Database(name=name, unavailable=closed, enters=is_set(row, "enters"))
 
 
 POSTGRESQL: Final = Engine(

@@ -18,6 +18,9 @@ from checkup.sql.engine import EngineName, Instance, literal
 # The login that the access request proposes.
 LOGIN: Final = "checkup_ro"
 
+# What lets a login into every database of a SQL Server, without any right in it; since 2014.
+ENTERING: Final = "CONNECT ANY DATABASE"
+
 # What gives more than a look (a trace shows everybody's statements, a scan takes the disk's time) for a few
 # checks: proposed, not asked for.
 _OPTIONAL: Final = frozenset({"ALTER TRACE", "pg_stat_scan_tables"})
@@ -29,7 +32,8 @@ _SQL_2022 = (16,)
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What gives a right and what takes it back; each without its end. `database` is where both are run,
-    "" for anywhere. A right that is not to be asked for has a `refusal` instead."""
+    "" for anywhere; in one of a SQL Server the login must be a user. A right that is not to be asked for has
+    a `refusal` instead."""
 
     give: str = ""
     take: str = ""
@@ -53,7 +57,7 @@ _SERVER_PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "VIEW DATABASE STATE": ("VIEW SERVER STATE", "VIEW SERVER PERFORMANCE STATE"),
     "VIEW ANY DEFINITION": ("VIEW ANY DEFINITION",),
     "VIEW ANY DATABASE": ("VIEW ANY DATABASE",),
-    "CONNECT ANY DATABASE": ("CONNECT ANY DATABASE",),
+    ENTERING: (ENTERING,),
     "VIEW ANY ERROR LOG": ("VIEW ANY ERROR LOG",),
     "ALTER TRACE": ("ALTER TRACE",),
 }
@@ -72,15 +76,15 @@ _SQLSERVER_OBJECT: Final = re.compile(r"(SELECT|EXECUTE) ON (master|msdb)\.([a-z
 # --- PostgreSQL ---------------------------------------------------------------------------------
 
 # Not pg_read_all_data and not pg_read_server_files: they open what the check-up must not see.
-_PG_ROLES: Final = frozenset(
+_POSTGRESQL_ROLES: Final = frozenset(
     {"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"}
 )
-_PG_OBJECT: Final = re.compile(r"SELECT ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)")
-_PG_FUNCTION: Final = re.compile(r"EXECUTE ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)(?:\(\))?")
+_POSTGRESQL_OBJECT: Final = re.compile(r"SELECT ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)")
+_POSTGRESQL_FUNCTION: Final = re.compile(r"EXECUTE ON (?:pg_catalog\.)?(pg_[a-z_0-9]+)(?:\(\))?")
 
 # --- MariaDB, MySQL -----------------------------------------------------------------------------
 
-_MY_GLOBAL: Final = frozenset(
+_MARIADB_GLOBAL: Final = frozenset(
     {
         "PROCESS",
         "SHOW DATABASES",
@@ -96,14 +100,14 @@ _MY_GLOBAL: Final = frozenset(
 )
 # MariaDB has split REPLICATION CLIENT and SUPER up since 10.5.2; SHOW SLAVE STATUS has its own right since
 # 10.5.9. MySQL, and what is older, knows the ones before.
-_MY_SINCE: Final = {
+_MARIADB_SINCE: Final = {
     "BINLOG MONITOR": ((10, 5, 2), "REPLICATION CLIENT"),
     "SLAVE MONITOR": ((10, 5, 9), "REPLICATION CLIENT"),
     "BINLOG ADMIN": ((10, 5, 2), "SUPER"),
     "REPLICATION MASTER ADMIN": ((10, 5, 2), "SUPER"),
     "REPLICATION SLAVE ADMIN": ((10, 5, 2), "SUPER"),
 }
-_MY_OBJECT: Final = re.compile(r"SELECT ON (mysql|performance_schema|sys)\.([A-Za-z_0-9]+|\*)")
+_MARIADB_OBJECT: Final = re.compile(r"SELECT ON (mysql|performance_schema|sys)\.([A-Za-z_0-9]+|\*)")
 
 
 # --- which words there are ----------------------------------------------------------------------
@@ -115,10 +119,12 @@ def known(engine: EngineName, right: str) -> bool:
         case "sqlserver":
             return right in _SERVER_PERMISSIONS or right in _ROLES or bool(_SQLSERVER_OBJECT.fullmatch(right))
         case "postgresql":
-            listed = right in _PG_ROLES or right == "superuser"
-            return listed or bool(_PG_OBJECT.fullmatch(right) or _PG_FUNCTION.fullmatch(right))
+            listed = right in _POSTGRESQL_ROLES or right == "superuser"
+            return listed or bool(
+                _POSTGRESQL_OBJECT.fullmatch(right) or _POSTGRESQL_FUNCTION.fullmatch(right)
+            )
         case "mariadb":
-            return _my_global(right) in _MY_GLOBAL or bool(_MY_OBJECT.fullmatch(right))
+            return _global_word(right) in _MARIADB_GLOBAL or bool(_MARIADB_OBJECT.fullmatch(right))
 
 
 def problems(engine: EngineName, sql: Sql) -> list[str]:
@@ -130,6 +136,33 @@ def problems(engine: EngineName, sql: Sql) -> list[str]:
     ]
 
 
+def named_in(sentence: str, rights: Iterable[str]) -> list[str]:
+    """The rights that a server's refusal is about: by the object or the permission that it names, else by the
+    database; in whatever language. [] where it names nothing that would tell."""
+    rights = list(rights)
+    for words in (_words_of, _databases_of):
+        if found := [right for right in rights if any(_has_word(sentence, word) for word in words(right))]:
+            return found
+    return []
+
+
+def _words_of(right: str) -> tuple[str, ...]:
+    _, on, name = right.partition(" ON ")
+    if on:
+        return (name.removesuffix("()").rpartition(".")[2],)
+    within = right.replace("DATABASE STATE", "DATABASE PERFORMANCE STATE")  # as 2022 calls it
+    return (right, within, *_SERVER_PERMISSIONS.get(right, ()))
+
+
+def _databases_of(right: str) -> tuple[str, ...]:
+    found = _SQLSERVER_OBJECT.fullmatch(right)
+    return (found[2],) if found else ()
+
+
+def _has_word(sentence: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence) is not None
+
+
 # --- asking beforehand --------------------------------------------------------------------------
 
 
@@ -139,8 +172,11 @@ def sqlserver_expressions(right: str) -> tuple[str, ...]:
     if right in _ROLES:
         return (f"IS_SRVROLEMEMBER(N{literal(right)})",)
     if found := _SQLSERVER_OBJECT.fullmatch(right):
-        name = literal(".".join(found.groups()[1:]))
-        return (f"HAS_PERMS_BY_NAME(N{name}, N'OBJECT', N{literal(found[1])})",)
+        verb, database, schema, thing = found.groups()
+        # The server's own procedures lie in sys, and are found in dbo too: whichever it answers by will do.
+        schemas = ("sys", "dbo") if verb == "EXECUTE" and schema == "sys" else (schema,)
+        names = [literal(f"{database}.{one}.{thing}") for one in schemas]
+        return tuple(f"HAS_PERMS_BY_NAME(N{name}, N'OBJECT', N{literal(verb)})" for name in names)
     if right not in _SERVER_PERMISSIONS:
         raise UnknownRight(right)
     return tuple(f"HAS_PERMS_BY_NAME(NULL, NULL, N{literal(one)})" for one in _SERVER_PERMISSIONS[right])
@@ -148,20 +184,20 @@ def sqlserver_expressions(right: str) -> tuple[str, ...]:
 
 def postgresql_expression(right: str) -> str:
     """An expression that is true where the login holds the right, on every version; never an error."""
-    if right in _PG_ROLES:
+    if right in _POSTGRESQL_ROLES:
         return (
             "EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r "
             f"WHERE r.rolname = {literal(right)} AND pg_has_role(current_user, r.oid, 'USAGE'))"
         )
     if right == "superuser":
         return "EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user AND r.rolsuper)"
-    if found := _PG_OBJECT.fullmatch(right):
+    if found := _POSTGRESQL_OBJECT.fullmatch(right):
         return (
             "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
             f"ON n.oid = c.relnamespace WHERE n.nspname = 'pg_catalog' AND c.relname = {literal(found[1])} "
             "AND has_table_privilege(c.oid, 'SELECT'))"
         )
-    if found := _PG_FUNCTION.fullmatch(right):
+    if found := _POSTGRESQL_FUNCTION.fullmatch(right):
         return (
             "EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n "
             f"ON n.oid = p.pronamespace WHERE n.nspname = 'pg_catalog' AND p.proname = {literal(found[1])} "
@@ -172,12 +208,12 @@ def postgresql_expression(right: str) -> str:
 
 def mariadb_holds(right: str, held: frozenset[str], version: tuple[int, ...], edition: str) -> bool:
     """Whether a list of what was granted ("PROCESS", "SELECT ON mysql.user") covers the right."""
-    if found := _MY_OBJECT.fullmatch(right):
+    if found := _MARIADB_OBJECT.fullmatch(right):
         schema, table = found.groups()
         return not held.isdisjoint({"SELECT", f"SELECT ON {schema}.*", f"SELECT ON {schema}.{table}"})
-    if _my_global(right) not in _MY_GLOBAL:
+    if _global_word(right) not in _MARIADB_GLOBAL:
         raise UnknownRight(right)
-    return not held.isdisjoint({_my_name(right, version, edition), _my_global(right)})
+    return not held.isdisjoint({_mariadb_word(right, version, edition), _global_word(right)})
 
 
 # --- granting -----------------------------------------------------------------------------------
@@ -209,25 +245,31 @@ def grants_text(instance: Instance, rights: Iterable[str]) -> str:
     if instance.engine != "sqlserver":
         return "; ".join(dict.fromkeys(one.refusal or one.give for one in given))
     texts = [one.refusal or one.give for one in given if not one.database]
-    user = f"{_user(instance.login)}; "
     for database in dict.fromkeys(one.database for one in given if one.database):
-        inside = [one.give.removeprefix(user) for one in given if one.database == database]
-        texts.append(run_in(instance.engine, database, user + "; ".join(dict.fromkeys(inside))))
+        inside = [one.give for one in given if one.database == database]
+        texts.append(_as_user_of(database, instance.login, *dict.fromkeys(inside)))
     return "; ".join(dict.fromkeys(texts))
 
 
-def run_in(engine: EngineName, database: str, text: str) -> str:
-    return f"USE {sqlserver_name(database)}; {text}" if database and engine == "sqlserver" else text
+def _as_user_of(database: str, login: str, *statements: str) -> str:
+    """These in a database of a SQL Server, after the login was made a user there."""
+    return "; ".join((f"USE {sqlserver_name(database)}", _make_user(login), *statements))
 
 
 def entering(instance: Instance, database: str) -> str:
-    """What lets the login look into a database, without any of its tables."""
+    """What lets the login look into a database, without any of its tables.
+
+    Where it is let into every database of a SQL Server and not into this one, this one refuses it: the user
+    that it has there was denied to connect, which a GRANT takes back.
+    """
     login = instance.login
     match instance.engine:
+        case "sqlserver" if ENTERING in instance.rights:
+            return _as_user_of(database, login, f"GRANT CONNECT TO {sqlserver_name(login)}")
         case "sqlserver" if instance.version >= _SQL_2014:
-            return f"GRANT CONNECT ANY DATABASE TO {sqlserver_name(login)}"
+            return f"GRANT {ENTERING} TO {sqlserver_name(login)}"
         case "sqlserver":
-            return f"USE {sqlserver_name(database)}; {_user(login)}"
+            return _as_user_of(database, login)
         case "postgresql":
             return f"GRANT CONNECT ON DATABASE {postgresql_name(database)} TO {postgresql_name(login)}"
         case "mariadb":
@@ -254,7 +296,7 @@ def mariadb_account(login: str) -> str:
     return "@".join("'" + part.replace("\\", "\\\\").replace("'", "''") + "'" for part in (user, host))
 
 
-def _user(login: str) -> str:
+def _make_user(login: str) -> str:
     """A user for the login in the database that the session is in, where there is none yet."""
     name = sqlserver_name(login)
     return f"IF DATABASE_PRINCIPAL_ID(N{literal(login)}) IS NULL CREATE USER {name} FOR LOGIN {name}"
@@ -267,12 +309,12 @@ def _sqlserver_grant(right: str, version: tuple[int, ...], login: str) -> Grant:
     if found := _SQLSERVER_OBJECT.fullmatch(right):
         verb, database, schema, thing = found.groups()
         return Grant(
-            give=f"{_user(login)}; GRANT {verb} ON {schema}.{thing} TO {name}",
+            give=f"GRANT {verb} ON {schema}.{thing} TO {name}",
             take=f"REVOKE {verb} ON {schema}.{thing} FROM {name}",
             database=database,
         )
-    if right == "CONNECT ANY DATABASE" and version and version < _SQL_2014:
-        return Grant(refusal=f"in each database: {_user(login)}")
+    if right == ENTERING and version and version < _SQL_2014:
+        return Grant(refusal=f"in each database: {_make_user(login)}")
     if right == "VIEW ANY ERROR LOG" and version < _SQL_2022:  # older ones do not know the word
         return _sqlserver_grant("EXECUTE ON master.sys.xp_readerrorlog", version, login)
     word = (_SINCE_2022 if version >= _SQL_2022 else _BEFORE_2022).get(right, right)
@@ -283,16 +325,16 @@ def _postgresql_grant(right: str, version: tuple[int, ...], login: str) -> Grant
     name = postgresql_name(login)
     if right == "superuser":
         return Grant(refusal="only a superuser may see this, which the check-up never asks to be")
-    if right in _PG_ROLES:
+    if right in _POSTGRESQL_ROLES:
         if version and version < (10,):
             return Grant(
                 refusal=f"PostgreSQL has {right} since version 10; before, only a superuser sees this"
             )
         return Grant(give=f"GRANT {right} TO {name}", take=f"REVOKE {right} FROM {name}")
-    if found := _PG_OBJECT.fullmatch(right):
+    if found := _POSTGRESQL_OBJECT.fullmatch(right):
         what = f"SELECT ON pg_catalog.{found[1]}"
     else:
-        found = _PG_FUNCTION.fullmatch(right)
+        found = _POSTGRESQL_FUNCTION.fullmatch(right)
         assert found is not None
         what = f"EXECUTE ON FUNCTION pg_catalog.{found[1]}()"
     # A right on an object holds in the one database that it is given in.
@@ -301,22 +343,22 @@ def _postgresql_grant(right: str, version: tuple[int, ...], login: str) -> Grant
 
 def _mariadb_grant(right: str, version: tuple[int, ...], edition: str, login: str) -> Grant:
     account = mariadb_account(login)
-    if found := _MY_OBJECT.fullmatch(right):
+    if found := _MARIADB_OBJECT.fullmatch(right):
         schema, table = found.groups()
         what = f"SELECT ON {schema}.{table if table == '*' else mariadb_name(table)}"
     else:
-        what = f"{_my_name(right, version, edition)} ON *.*"
+        what = f"{_mariadb_word(right, version, edition)} ON *.*"
     return Grant(give=f"GRANT {what} TO {account}", take=f"REVOKE {what} FROM {account}")
 
 
-def _my_global(right: str) -> str:
+def _global_word(right: str) -> str:
     return right.removesuffix(" ON *.*")
 
 
-def _my_name(right: str, version: tuple[int, ...], edition: str) -> str:
+def _mariadb_word(right: str, version: tuple[int, ...], edition: str) -> str:
     """A global right as this version calls it."""
-    word = _my_global(right)
-    since, before = _MY_SINCE.get(word, ((), word))
+    word = _global_word(right)
+    since, before = _MARIADB_SINCE.get(word, ((), word))
     newer = edition != "mysql" and (not version or version >= since)
     return word if newer else before
 
@@ -354,7 +396,8 @@ def script(engine: EngineName, rights: Iterable[str], login: str = LOGIN, window
 def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool, traces: bool) -> Script:
     name = sqlserver_name(login)
     made = "FROM WINDOWS" if windows else "WITH PASSWORD = N'A-LONG-PASSWORD', CHECK_POLICY = ON"
-    server = [one for one in asked if not one.database and "CONNECT ANY" not in one.give]
+    server = [one for one in asked if not one.database and ENTERING not in one.give]
+    reads_log = any("xp_readerrorlog" in one.give for one in asked)
     inside: dict[str, list[Grant]] = {}
     for one in asked:
         if one.database:
@@ -364,9 +407,10 @@ def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool, traces:
         f"CREATE LOGIN {name} {made};",
         *(f"{one.give};" for one in server),
         "-- SQL Server 2022 and newer may grant VIEW SERVER PERFORMANCE STATE and VIEW SERVER SECURITY STATE",
-        "-- in the place of VIEW SERVER STATE.",
+        "-- in the place of VIEW SERVER STATE" + (";" if reads_log else "."),
+        *(["-- and VIEW ANY ERROR LOG in the place of EXECUTE ON sys.xp_readerrorlog."] if reads_log else []),
         "-- To look into the databases' structure, SQL Server 2014 and newer:",
-        f"GRANT CONNECT ANY DATABASE TO {name};",
+        f"GRANT {ENTERING} TO {name};",
         "-- before 2014, in each database of the application, without any role in it:",
         f"--   USE [DATABASE]; CREATE USER {name} FOR LOGIN {name};",
     ]
@@ -378,8 +422,8 @@ def _sqlserver_script(asked: Sequence[Grant], login: str, windows: bool, traces:
         ]
     take: list[str] = []
     for database, grants in inside.items():
-        give += [f"USE {sqlserver_name(database)};", f"{_user(login)};"]
-        give += [f"{one.give.removeprefix(_user(login) + '; ')};" for one in grants]
+        give += [f"USE {sqlserver_name(database)};", f"{_make_user(login)};"]
+        give += [f"{one.give};" for one in grants]
         take += [f"USE {sqlserver_name(database)};", f"DROP USER {name};"]
     take += [
         "-- before 2014, in each database of the application: DROP USER as above",

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from checkup.api import Bytes, Duration, Instant, Number, Ratio, Text, Value
+from checkup.api import Bytes, Day, Duration, Instant, Number, Ratio, Text, Value
 from checkup.assessment import ItemResult, Outcome
 from checkup.catalogue import Catalogue, Entry
 from checkup.catalogue import load as load_catalogue
@@ -105,5 +105,7 @@ def _plain(value: Value) -> float | int | str:
             return number
         case Instant(moment):
             return datetime.isoformat(moment)
+        case Day(day):
+            return day.isoformat()
         case Text(text):
             return text

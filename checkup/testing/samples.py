@@ -28,7 +28,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -249,6 +249,8 @@ def _same_value(wanted: JSON, got: object) -> bool:
     """Numbers to three digits: a sample is written by hand, and a share has no end."""
     if isinstance(got, datetime):
         return isinstance(wanted, str) and _instant(wanted) == got
+    if isinstance(got, date):
+        return wanted == got.isoformat()
     if isinstance(got, int | float) and isinstance(wanted, int | float):
         return math.isclose(wanted, got, rel_tol=5e-4, abs_tol=1e-9)
     return wanted == got

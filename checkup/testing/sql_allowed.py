@@ -2,8 +2,8 @@
 
 A form is a pattern for the whole text: nothing in it can be anything but the constants that it shows. To
 allow one more, add a form, say what it does on the server, and where that is documented. SHOW REPLICA STATUS
-and SHOW ENGINE STATUS are left out on purpose: they hand out texts of errors and statements. So is DBCC:
-what it tells is read from views, and DBINFO and LOGINFO are for members of sysadmin.
+and SHOW ENGINE STATUS are left out on purpose: they hand out texts of errors and statements. So is DBCC, but
+for the trace flags, which no view shows: DBINFO and LOGINFO are for members of sysadmin.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from checkup.sql.engine import EngineName
 _LOGGED: Final = (
     r"(?:N'(?:Error: \d{1,5}, |)Severity: ', N'State: '"
     r"|N'Server process', N'ID is'"
-    r"|N'requests taking longer than', N'SQL Server has encountered')"
+    r"|N'requests taking longer than', N'SQL Server has encountered'"
+    r"|N'process memory has been paged out', N'memory utilization')"
 )
 _NAME: Final = r"'\w{1,64}'"
 
@@ -28,13 +29,16 @@ _NAME: Final = r"'\w{1,64}'"
 class Form:
     """`pattern` matches the whole statement, its spaces drawn together. `reads` is what a variant of this
     form declares, and `columns` are those of its result, in order, which the row class has by the same names:
-    the server chooses them. A form without `reads` is for a session, not for a section."""
+    the server chooses them. `free_text` is the column that may hold anything, whatever was asked for: a
+    section says with `keep` which of its texts are stored. A form without `reads` is for a session, not for
+    a section."""
 
     engine: EngineName
     pattern: str
     reason: str
     reads: str = ""
     columns: tuple[str, ...] = ()
+    free_text: str = ""
 
     def matches(self, text: str) -> bool:
         return re.fullmatch(self.pattern, " ".join(text.split()), re.IGNORECASE) is not None
@@ -58,9 +62,11 @@ def _log_lines(kind: str, order: str) -> Form:
         rf"EXEC (?:master\.)?sys\.{kind}_readerrorlog [0-9]{{1,2}}, 1, {_LOGGED}{order};?",
         "searches one of the server's error logs and hands out the lines that hold both constants "
         "(sp_readerrorlog): those that begin an error, which hold numbers; that begin the log; that count "
-        "slow requests to a file (833), which hold its path; no other message",
+        "slow requests to a file (833), which hold its path; that tell of memory that was paged out (17890), "
+        "which hold numbers. Another message may hold both constants as well, and whatever its writer wrote",
         reads=f"master.sys.{kind}_readerrorlog",
         columns=("LogDate", "ProcessInfo", "Text"),
+        free_text="Text",
     )
 
 
@@ -68,6 +74,13 @@ FORMS: Final[tuple[Form, ...]] = (
     # --- SQL Server: sections ---
     _log_lines("xp", r"(?:, NULL, NULL, N'(?:asc|desc)')?"),
     _log_lines("sp", ""),
+    Form(
+        "sqlserver",
+        r"DBCC TRACESTATUS \(-1\) WITH NO_INFOMSGS;?",
+        "lists the trace flags in force, by number; it takes no right and changes none (DBCC TRACESTATUS)",
+        reads="dbcc tracestatus",
+        columns=("TraceFlag", "Status", "Global", "Session"),
+    ),
     # --- SQL Server: sessions ---
     Form("sqlserver", r"SET LOCK_TIMEOUT \d{1,5};?", "waits no longer for a lock; of this session only"),
     Form("sqlserver", r"SET DEADLOCK_PRIORITY LOW;?", "the check-up gives way in a deadlock"),

@@ -9,6 +9,7 @@ in dmv_columns.json for every version that the statement is sent to.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -85,7 +86,26 @@ def problems(engine: EngineName, sql: Sql) -> list[str]:
         found.append("at database scope the first field of the row is `database`")
     if sql.canary:
         found += [f"canary: {text}" for text in canary_problems(engine, sql)]
-    return found
+    return found + list(dict.fromkeys(_keep_problems(engine, sql)))
+
+
+_CONSTANT: Final = re.compile(r"N'([^']*)'")
+_SOMEBODY: Final = "Ada Lovelace, born 1815"
+
+
+def _keep_problems(engine: EngineName, sql: Sql) -> Iterator[str]:
+    """What a procedure hands out beside what was asked for must go before anything is stored."""
+    for variant in sql.variants:
+        form = approved(engine, variant.text)
+        if form is None or not form.free_text:
+            continue
+        if sql.keep is None or sql.keep.column != form.free_text:
+            yield f"{form.free_text} may hold anything: say with `keep` which of its texts are stored"
+            continue
+        asked = " ".join(_CONSTANT.findall(variant.text))
+        for line in ("", _SOMEBODY, f"{asked} {_SOMEBODY}", f"{_SOMEBODY} {asked}"):
+            if re.fullmatch(sql.keep.pattern, line):
+                yield f"keep lets free text through: {line!r}"
 
 
 def variant_problems(engine: EngineName, variant: SqlVariant, fields: Sequence[str]) -> list[str]:

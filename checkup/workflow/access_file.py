@@ -22,10 +22,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from checkup.access_depth import WITH_ROWS, WITHOUT_ROWS
-from checkup.api import JSON, AccessFile, Depth, ErrorClass, Impact, Instant, Scope, Target, Value, When
+from checkup.api import JSON, AccessFile, Day, Depth, ErrorClass, Impact, Instant, Scope, Target, Value, When
 from checkup.assessment import ItemResult, Outcome
-from checkup.collect.access_parts import cut, file_name, parts
+from checkup.collect.access_parts import file_name, parts
 from checkup.collect.access_reading import COVERS, Reading, read_access
+from checkup.collect.access_sections import cut
 from checkup.jet.header import NotAccessError
 from checkup.jet.pages import Budget
 from checkup.jet.source import Source, SourceError, Stat
@@ -441,7 +442,7 @@ def _result_json(one: Judged) -> JSON:
 
 
 def _value_json(value: Value) -> JSON:
-    if isinstance(value, Instant):
+    if isinstance(value, Instant | Day):
         return {"value": value.value.isoformat(), "kind": value.kind}
     plain: dict[str, Any] = dataclasses.asdict(value)
     return plain

@@ -19,7 +19,8 @@ from checkup.collect.events import Emit
 from checkup.collect.opening import Opening
 from checkup.collect.run import Collected, collect
 from checkup.collect.station import StationWatch
-from checkup.plan import EndpointPlan, Plan, make_plan
+from checkup.plan import EndpointPlan, Plan
+from checkup.planning import make_plan
 from checkup.site import Site, public_json
 from checkup.snapshot import EndpointSnapshot
 from checkup.workflow.access_looks import seen_sizes

@@ -8,16 +8,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-
-class Examination(NamedTuple):
-    """`optional`: only what names it needs it."""
-
-    name: str
-    found: bool
-    advice: str
-    optional: bool = False
+from checkup.workflow.examination import Examination
 
 
 def examinations(store: str | None) -> Iterator[Examination]:
@@ -29,6 +21,7 @@ def examinations(store: str | None) -> Iterator[Examination]:
     yield _time_zones()
     yield _keyring()
     yield _agent()
+    yield from _odbc()
     yield _own_probes()
     yield _store(store)
 
@@ -70,6 +63,12 @@ def _agent() -> Examination:
     found = os.name == "nt" or bool(os.environ.get("SSH_AUTH_SOCK"))
     advice = "start one (`eval $(ssh-agent)`), or use key files"
     return Examination("an SSH agent, for `agent: true`", found, advice, optional=True)
+
+
+def _odbc() -> Iterator[Examination]:
+    from checkup.workflow.doctor_odbc import odbc
+
+    return odbc()
 
 
 def _own_probes() -> Examination:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkup.collect.endpoint import Examined, Surroundings
+from checkup.collect.endpoint import Examined
 from checkup.collect.opening import Opening
 from checkup.collect.sampling import (
     EndpointSamples,
@@ -25,6 +25,7 @@ from checkup.collect.sampling import (
     take_samples,
 )
 from checkup.collect.station import StationWatch
+from checkup.collect.surroundings import Surroundings
 from checkup.collect.watch import Watch
 from checkup.plan import PlanError
 from checkup.workflow.check_up import Say

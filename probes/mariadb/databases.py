@@ -27,16 +27,35 @@ ACCOUNT = """CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
          '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')"""
 
 
-def unless_granted(*privileges: str, needless: str = "FALSE") -> str:
-    """A canary: 0 where this login holds one of these on the whole server, else 1. Without them
-    information_schema leaves rows out and says nothing; rights by way of a role do not count. `needless` is
-    a condition under which none is needed."""
+# What a session is shown that has these rights, by a role too, and no other session: other people's sessions;
+# two of the server's own databases to refer to (REFERENCES, which shows all databases as well); these
+# databases, and no table of sys. Tables are named by constants: other conditions make a server open the
+# tables of all databases.
+SHOWN_SESSIONS = """EXISTS (
+         SELECT 1 FROM information_schema.PROCESSLIST AS o
+         WHERE o.USER <> LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
+           - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1))"""
+_REFERRED = """(
+         SELECT COUNT(DISTINCT c.TABLE_NAME) FROM information_schema.COLUMNS AS c
+         WHERE c.TABLE_SCHEMA = '{}' AND c.TABLE_NAME = '{}' AND c.PRIVILEGES LIKE '%references%')"""
+_OWN_TABLES = (("mysql", "db"), ("sys", "sys_config"), ("performance_schema", "threads"))
+SHOWN_TABLES = " + ".join(_REFERRED.format(*place) for place in _OWN_TABLES) + " >= 2"
+SHOWN_DATABASES = f"""{SHOWN_TABLES} OR (
+         SELECT COUNT(*) FROM information_schema.SCHEMATA AS d
+         WHERE d.SCHEMA_NAME IN ('mysql', 'performance_schema', 'sys')) = 3
+       AND NOT EXISTS (SELECT 1 FROM information_schema.TABLES AS e WHERE e.TABLE_SCHEMA = 'sys')"""  # noqa: S608
+
+
+def unless_granted(*privileges: str, shown: str, needless: str = "FALSE") -> str:
+    """A canary: 0 where this login holds one of these on the whole server, or where `shown` is true, which
+    it can be for nobody else; else 1. Without them information_schema leaves rows out and says nothing.
+    `needless` is a condition under which none is needed."""
     listed = ", ".join(f"'{one}'" for one in privileges)
     return f"""
 SELECT CASE WHEN {needless} OR EXISTS (
          SELECT 1 FROM information_schema.USER_PRIVILEGES AS p
          WHERE p.GRANTEE = {ACCOUNT}
-           AND p.PRIVILEGE_TYPE IN ({listed})) THEN 0 ELSE 1 END AS filtered
+           AND p.PRIVILEGE_TYPE IN ({listed})) OR {shown} THEN 0 ELSE 1 END AS filtered
 """  # noqa: S608  the parts are constants of the probes
 
 
@@ -68,7 +87,7 @@ WHERE s.SCHEMA_NAME NOT IN {OWN}
             ),
             row=Schema,
             # Without it only those databases are shown in which the login has some right.
-            canary=unless_granted("SHOW DATABASES"),
+            canary=unless_granted("SHOW DATABASES", shown=SHOWN_DATABASES),
             most_rows=5000,
         )
     },

@@ -40,6 +40,8 @@ def check_durability(facts: Server, levels: NoLevels, ctx: Context) -> Iterator[
     double = (facts.setting(_DOUBLE) or "").upper()
     if double in ("OFF", "0", "DETECT_ONLY"):
         yield _off(_DOUBLE, double, Impact.MAJOR)
+    elif double == "FAST":  # MariaDB 11: the pages themselves are never flushed, MDEV-33545
+        yield _off(_DOUBLE, double, Impact.LIMITED)
     elif double:
         yield Passed(item=_DOUBLE, evidence={"value": Text(double)})
     else:
@@ -145,6 +147,8 @@ def check_kept(facts: Server, levels: KeptLevels, ctx: Context) -> Iterator[Resu
         return
     seconds = facts.number("binlog_expire_logs_seconds") or 0.0
     seconds = seconds or (facts.number("expire_logs_days") or 0.0) * DAY_S
+    if facts.is_off("binlog_expire_logs_auto_purge"):  # MySQL 8.0.29 and newer: then the rest means nothing
+        seconds = 0.0
     most = facts.number("max_binlog_total_size") or 0.0
     on_disk = _on_disk(facts, seconds)
     evidence: dict[str, Value] = {"kept": Duration(seconds)}

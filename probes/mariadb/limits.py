@@ -170,7 +170,7 @@ aborted_connections = Probe(
     remedy=(
         "Run SET GLOBAL log_warnings = 2 (MySQL: SET GLOBAL log_error_verbosity = 3) for a day; the error "
         "log then names account and workstation of each. Correct that program's password, or look at that "
-        "workstation's network. The way back: SET GLOBAL log_warnings = 1 (log_error_verbosity = 2)."
+        "workstation's network. The way back: the number that it had."
     ),
     verify="After FLUSH STATUS and a week the share is below the limit.",
     rights=ANYONE,

@@ -10,6 +10,7 @@ from checkup.api import (
     Finding,
     Impact,
     NoLevels,
+    NotChecked,
     Number,
     Passed,
     Probe,
@@ -32,8 +33,8 @@ _DANGEROUS = """(
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """`kind` is "tables", with how many of a database the login may read and change; or "server", with the
-    name of a right on all of it."""
+    """`kind` is "tables", with how many of a database the login may read and change; "server", with the name
+    of a right on all of it that the account itself holds; or "role", with one that it may take on."""
 
     kind: str
     name: str
@@ -45,16 +46,9 @@ class Rights(SqlFacts[Right]):
     pass
 
 
-# information_schema tells of each column what this login may do with it, by whatever role; columns that it
-# may not touch at all are left out, which is the very answer.
-own_rights = Section(
-    name="mariadb-own-rights",
-    facts=Rights,
-    collect={
-        "mariadb": Sql(
-            (
-                SqlVariant(
-                    f"""
+# information_schema tells of each column what this login may do with it, by whatever active role; columns
+# that it may not touch at all are left out, which is the very answer.
+_OWN = f"""
 SELECT 'tables' AS kind, o.database_name AS name, CAST(SUM(o.readable) AS SIGNED) AS readable,
        CAST(SUM(o.writable) AS SIGNED) AS writable
 FROM (
@@ -72,9 +66,27 @@ SELECT 'server' AS kind, p.PRIVILEGE_TYPE AS name, 0 AS readable, 0 AS writable
 FROM information_schema.USER_PRIVILEGES AS p
 WHERE p.GRANTEE = {ACCOUNT}
   AND p.PRIVILEGE_TYPE IN {_DANGEROUS}
-""",  # noqa: S608  the parts are constants of the probes
-                    reads=("information_schema.COLUMNS", "information_schema.USER_PRIVILEGES"),
-                ),
+"""  # noqa: S608  the parts are constants of the probes
+
+# What a role opens on the whole server is told to administrators only; so is all that a role opens which the
+# login may take on and has not.
+_ROLES = """UNION ALL
+SELECT DISTINCT 'role' AS kind, r.ROLE_NAME AS name, 0 AS readable, 0 AS writable
+FROM information_schema.APPLICABLE_ROLES AS r
+WHERE r.ROLE_NAME IS NOT NULL
+"""
+_READS = ("information_schema.COLUMNS", "information_schema.USER_PRIVILEGES")
+_WITH_ROLES = (*_READS, "information_schema.APPLICABLE_ROLES")
+
+own_rights = Section(
+    name="mariadb-own-rights",
+    facts=Rights,
+    collect={
+        "mariadb": Sql(
+            (
+                SqlVariant(_OWN + _ROLES, reads=_WITH_ROLES, editions=("mariadb",)),
+                SqlVariant(_OWN + _ROLES, reads=_WITH_ROLES, since=(8, 0, 19), editions=("mysql",)),
+                SqlVariant(_OWN, reads=_READS, before=(8, 0, 19), editions=("mysql",)),
             ),
             row=Right,
             most_rows=5000,
@@ -83,7 +95,7 @@ WHERE p.GRANTEE = {ACCOUNT}
         )
     },
     parse=reader(Rights, Right),
-    privacy="our own login's rights",
+    privacy="our own login's rights, and names of its roles",
 )
 
 
@@ -110,7 +122,13 @@ def check(facts: Rights, levels: NoLevels, ctx: Context) -> Iterator[Result]:
             value=Number(len(server)),
             worse=Worse.HIGHER,
         )
-    if not found:
+    roles = sorted(one.name for one in facts.rows if one.kind == "role")
+    if roles and not server:
+        yield NotChecked(
+            reason=f"the login may take on roles ({', '.join(roles)}), and not all that they open is told to "
+            "it: SHOW GRANTS FOR the role, as an administrator, shows that"
+        )
+    elif not found:
         yield Passed()
 
 
@@ -131,9 +149,9 @@ probe = Probe(
     ),
     remedy=(
         "As an administrator: SHOW GRANTS FOR 'checkup_ro'@'%' (the login in the site file), then REVOKE "
-        "each of the rights named, for example REVOKE SELECT ON `ledger`.* FROM 'checkup_ro'@'%'. Is it an "
-        "administrator's account: make the login that `checkup access-request` describes, and write that "
-        "into the site file."
+        "each of the rights named, for example REVOKE SELECT ON `ledger`.* FROM 'checkup_ro'@'%'; what it "
+        "has by a role: REVOKE the role. Is it an administrator's account: make the login that `checkup "
+        "access-request` describes, and write that into the site file."
     ),
     verify=(
         "SHOW GRANTS names PROCESS, REFERENCES, SHOW DATABASES, and SELECT on tables of mysql or "

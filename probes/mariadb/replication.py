@@ -27,10 +27,11 @@ from checkup.api import (
     SqlFacts,
     SqlVariant,
     Text,
+    Value,
     When,
     Worse,
 )
-from probes.mariadb.databases import unless_granted
+from probes.mariadb.databases import SHOWN_SESSIONS, unless_granted
 from probes.mariadb.server import Server, unknown
 from probes.sql.rows import reader
 
@@ -113,7 +114,7 @@ channels = Section(
             ),
             row=Channel,
             # Without PROCESS the threads are left out, and a replica looks like none.
-            canary=unless_granted("PROCESS", needless="VERSION() NOT LIKE '%MariaDB%'"),
+            canary=unless_granted("PROCESS", shown=SHOWN_SESSIONS, needless="VERSION() NOT LIKE '%MariaDB%'"),
         )
     },
     parse=reader(Channels, Channel),
@@ -135,7 +136,11 @@ def check_running(facts: Channels, levels: ReplicaLevels, ctx: Context) -> Itera
     for one in facts.rows:
         if one.lag_s is not None:
             yield Metric(name="behind_s", value=Duration(one.lag_s), item=one.channel)
-        evidence = {"receiver": Text(one.receiver), "applier": Text(one.applier)}
+        evidence: dict[str, Value] = {
+            "receiver": Text(one.receiver),
+            "applier": Text(one.applier),
+            "behind": Text("not told") if one.lag_s is None else Duration(one.lag_s),
+        }
         if one.receiver != "running" or one.applier != "running":
             yield Finding(
                 impact=Impact.MAJOR,

@@ -87,8 +87,9 @@ def _number(text: str | None) -> float | None:
 
 
 _SETTINGS = """(
-    'aria_pagecache_buffer_size', 'binlog_cache_size', 'binlog_expire_logs_seconds', 'expire_logs_days',
-    'have_ssl', 'innodb_buffer_pool_size', 'innodb_doublewrite', 'innodb_flush_log_at_trx_commit',
+    'aria_pagecache_buffer_size', 'binlog_cache_size', 'binlog_expire_logs_auto_purge',
+    'binlog_expire_logs_seconds', 'expire_logs_days', 'have_ssl',
+    'innodb_buffer_pool_size', 'innodb_doublewrite', 'innodb_flush_log_at_trx_commit',
     'innodb_log_buffer_size', 'innodb_log_file_size', 'innodb_log_files_in_group',
     'innodb_redo_log_capacity', 'join_buffer_size', 'key_buffer_size', 'log_bin', 'long_query_time',
     'max_binlog_total_size', 'max_connections', 'max_heap_table_size', 'open_files_limit',
@@ -97,10 +98,11 @@ _SETTINGS = """(
     'thread_stack', 'tls_version', 'tmp_table_size')"""
 _COUNTERS = """(
     'aborted_clients', 'aborted_connects', 'aria_pagecache_read_requests', 'aria_pagecache_reads',
-    'binlog_bytes_written', 'binlog_disk_use', 'connections', 'created_tmp_disk_tables',
-    'created_tmp_tables', 'innodb_buffer_pool_pages_free', 'innodb_buffer_pool_pages_total',
-    'innodb_buffer_pool_read_requests', 'innodb_buffer_pool_reads', 'innodb_log_waits', 'key_read_requests',
-    'key_reads', 'max_used_connections', 'open_files', 'questions', 'select_full_join', 'slow_queries',
+    'binlog_bytes_written', 'binlog_disk_use', 'com_backup', 'com_show_create_table', 'connections',
+    'created_tmp_disk_tables', 'created_tmp_tables', 'innodb_buffer_pool_pages_free',
+    'innodb_buffer_pool_pages_total', 'innodb_buffer_pool_read_requests', 'innodb_buffer_pool_reads',
+    'innodb_log_waits', 'key_read_requests', 'key_reads', 'max_used_connections',
+    'open_files', 'questions', 'select_full_join', 'slow_queries',
     'sort_merge_passes', 'sort_range', 'sort_scan', 'table_locks_immediate', 'table_locks_waited',
     'table_open_cache_hits', 'table_open_cache_misses', 'uptime', 'uptime_since_flush_status')"""
 

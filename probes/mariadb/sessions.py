@@ -32,7 +32,7 @@ from checkup.api import (
     Worse,
     judge,
 )
-from probes.mariadb.databases import unless_granted
+from probes.mariadb.databases import SHOWN_SESSIONS, unless_granted
 from probes.sql.rows import reader
 
 _RIGHT = "PROCESS"
@@ -67,7 +67,7 @@ class Session:
     def waits_for_table_s(self) -> int | None:
         """How long it has waited for a table, or for its definition to be free."""
         state = self.state.casefold()
-        waits = state.startswith("waiting for") and state.endswith("lock")
+        waits = state.startswith("waiting for") and state.endswith(("lock", "table flush"))
         return self.state_s if waits else None
 
 
@@ -124,7 +124,7 @@ sessions = Section(
             ),
             row=Session,
             # Without PROCESS a login sees its own sessions only.
-            canary=unless_granted("PROCESS"),
+            canary=unless_granted("PROCESS", shown=SHOWN_SESSIONS),
             most_rows=5000,
             sampled=True,
         )
@@ -292,7 +292,7 @@ disk_full = Probe(
     levels=NoLevels(),
     kind="mariadb",
     messages={
-        "full": "The server's disk is full: {sessions} sessions wait for room, the first for {waited}."
+        "full": "The server's disk is full. Sessions that wait for room: {sessions}, the first for {waited}."
     },
     why=(
         "Tables of MyISAM and Aria and the binary log wait until there is room; saving in InnoDB fails at "

@@ -38,11 +38,14 @@ from checkup.api import (
     Worse,
     judge,
 )
-from probes.mariadb.databases import OWN, unless_granted
+from probes.mariadb.databases import OWN, SHOWN_TABLES, unless_granted
 from probes.sql.rows import reader
 
 TABLES_RIGHT = "REFERENCES ON *.* (shows tables and columns, none of their rows)"
 MOST_NAMED = 5
+
+# Engines that lose nothing in a crash.
+_CRASH_SAFE = ("INNODB", "ROCKSDB", "TOKUDB", "NDBCLUSTER")
 
 # Engines that keep nothing on this disk, or nothing that has to survive.
 _NOTHING_TO_LOSE = ("MEMORY", "BLACKHOLE", "PERFORMANCE_SCHEMA", "FEDERATED", "CONNECT", "SPIDER", "SEQUENCE")
@@ -106,7 +109,7 @@ WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND t.TABLE_SCHEMA NOT 
                 ),
             ),
             row=Table,
-            canary=unless_granted("REFERENCES", "SELECT"),
+            canary=unless_granted("REFERENCES", "SELECT", shown=SHOWN_TABLES),
             most_rows=20_000,
             timeout_s=30,
             cost="medium",
@@ -144,7 +147,7 @@ def check_engine(facts: Tables, levels: NoLevels, ctx: Context) -> Iterator[Resu
         odd = [
             one
             for one in looked
-            if one.engine is not None and not one.is_innodb and one.engine.upper() not in _NOTHING_TO_LOSE
+            if one.engine is not None and one.engine.upper() not in (*_CRASH_SAFE, *_NOTHING_TO_LOSE)
         ]
         unreadable = [one.table_name for one in looked if one.engine is None]
         if unreadable:

@@ -1,8 +1,8 @@
 """Counters of PostgreSQL: since when they run; and words that its probes share.
 
 Counters outlive a restart, but not a crash ("The Cumulative Statistics System"). Where the server does not
-say when they began (`stats_reset` is empty until the first reset), they are as old as its last start, or
-older.
+say when they began (since version 15 `stats_reset` of a database is empty until the first reset), they are
+as old as its last start, or older: enough to call something unused, but nothing to divide by.
 """
 
 from __future__ import annotations

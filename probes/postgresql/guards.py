@@ -27,7 +27,8 @@ _RIGHTS = "CONNECT on the databases"
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`kind`: "constraint" (not validated), "trigger" or "foreign key" (disabled)."""
+    """`kind`: "constraint" (not validated), "unenforced" (a constraint declared so), "trigger" or
+    "foreign key" (disabled)."""
 
     database: str
     kind: str
@@ -48,15 +49,9 @@ class Guards(SqlFacts[Guard]):
     pass
 
 
-guards = Section(
-    name="postgresql-guards",
-    facts=Guards,
-    collect={
-        "postgresql": Sql(
-            (
-                SqlVariant(
-                    """
-SELECT current_database()::text AS database, 'constraint' AS kind, n.nspname::text AS schema_name,
+def _text(kind: str) -> str:
+    return f"""
+SELECT current_database()::text AS database, {kind} AS kind, n.nspname::text AS schema_name,
        c.relname::text AS table_name, k.conname::text AS guard_name
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.conrelid
@@ -72,10 +67,21 @@ JOIN pg_class AS c ON c.oid = g.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_constraint AS k ON k.oid = g.tgconstraint
 WHERE g.tgenabled = 'D'
-""",
-                    reads=("pg_constraint", "pg_class", "pg_namespace", "pg_trigger"),
-                    since=(9, 6),
-                ),
+"""  # noqa: S608  the parts are constants of this file
+
+
+_READS = ("pg_constraint", "pg_class", "pg_namespace", "pg_trigger")
+# What is not enforced counts as not validated too, and cannot be validated.
+_SINCE_18 = "CASE WHEN k.conenforced THEN 'constraint' ELSE 'unenforced' END"
+
+guards = Section(
+    name="postgresql-guards",
+    facts=Guards,
+    collect={
+        "postgresql": Sql(
+            (
+                SqlVariant(_text(_SINCE_18), reads=_READS, since=(18,)),
+                SqlVariant(_text("'constraint'"), reads=_READS, since=(9, 6), before=(18,)),
             ),
             row=Guard,
             scope="database",
@@ -88,12 +94,12 @@ WHERE g.tgenabled = 'D'
 
 
 def check_constraints(facts: Guards, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    found = [one for one in facts.rows if one.kind == "constraint"]
+    found = [one for one in facts.rows if one.kind in ("constraint", "unenforced")]
     for one in found:
         yield Finding(
             impact=Impact.NOTE,
             when=When.LATER,
-            message="open",
+            message="open" if one.kind == "constraint" else "unenforced",
             item=one.item,
             evidence={"name": Text(one.guard_name), "table": Text(one.table), "database": Text(one.database)},
         )
@@ -108,7 +114,12 @@ constraints = Probe(
     levels=NoLevels(),
     kind="postgresql",
     messages={
-        "open": "The rule {name} on {table} in {database} was never checked against the rows that were there."
+        "open": (
+            "The rule {name} on {table} in {database} was never checked against the rows that were there."
+        ),
+        "unenforced": (
+            "The rule {name} on {table} in {database} is declared NOT ENFORCED: nothing upholds it."
+        ),
     },
     why=(
         "Rows that break the rule may be there; they come to light when a back-up is restored or the program "
@@ -117,7 +128,8 @@ constraints = Probe(
     remedy=(
         "In the database named, as owner of the table: ALTER TABLE schema.table VALIDATE CONSTRAINT name; "
         "nobody needs to leave. If it fails, rows break the rule: change nothing and tell us. Nothing has to "
-        "be taken back."
+        "be taken back. NOT ENFORCED: ask us whether it is meant. If not, a foreign key: ALTER TABLE "
+        "schema.table ALTER CONSTRAINT name ENFORCED; another rule: drop it and add it anew."
     ),
     verify="SELECT conname FROM pg_constraint WHERE NOT convalidated shows no row.",
     rights=_RIGHTS,
@@ -126,7 +138,7 @@ constraints = Probe(
 
 
 def check_triggers(facts: Guards, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    found = [one for one in facts.rows if one.kind != "constraint"]
+    found = [one for one in facts.rows if one.kind in ("trigger", "foreign key")]
     for one in found:
         foreign = one.kind == "foreign key"
         yield Finding(

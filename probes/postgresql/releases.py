@@ -13,9 +13,9 @@ from typing import Any
 from checkup.api import (
     SUPPORTABILITY,
     Context,
+    Day,
     Finding,
     Impact,
-    Instant,
     NotApplicable,
     NotChecked,
     Number,
@@ -129,7 +129,7 @@ def check_minor(facts: State, levels: MinorLevels, ctx: Context) -> Iterator[Res
     evidence: dict[str, Value] = {
         "version": Text(_dotted(facts.server.version)),
         "latest": Text(_dotted(row.latest)),
-        "table_as_of": Instant(noon(row.as_of)),
+        "table_as_of": Day(row.as_of),
     }
     behind = row.latest[-1] - facts.server.version[len(row.latest) - 1]
     if behind > 0:

@@ -31,7 +31,9 @@ from probes.sql.rows import reader
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`held_bytes` is the log that the server keeps for it; `status` is None before version 13."""
+    """`held_bytes` is the log that the server keeps for it; `status` is None before version 13, and since
+    17 the reason where the server gave the slot up for something else than the size of its log.
+    `is_active`: somebody reads it, or, on a standby, the server itself keeps it like its primary's."""
 
     slot_name: str
     kind: str
@@ -45,9 +47,9 @@ class Slots(SqlFacts[Slot]):
     pass
 
 
-def _slots(status: str, difference: str, current: str, replayed: str) -> str:
+def _slots(active: str, status: str, difference: str, current: str, replayed: str) -> str:
     return f"""
-SELECT s.slot_name::text AS slot_name, s.slot_type AS kind, s.active AS is_active, {status} AS status,
+SELECT s.slot_name::text AS slot_name, s.slot_type AS kind, {active} AS is_active, {status} AS status,
        {difference}(CASE WHEN pg_is_in_recovery() THEN {replayed} ELSE {current} END,
                     s.restart_lsn)::bigint AS held_bytes,
        GREATEST(age(s.xmin), age(s.catalog_xmin))::bigint AS snapshot_age
@@ -58,6 +60,9 @@ FROM pg_replication_slots AS s
 _LSN = ("pg_wal_lsn_diff", "pg_current_wal_lsn()", "pg_last_wal_replay_lsn()")
 _LOCATION = ("pg_xlog_location_diff", "pg_current_xlog_location()", "pg_last_xlog_replay_location()")
 _SLOTS = ("pg_replication_slots",)
+# "pg_replication_slots": `synced` means nothing on a primary; a slot that was given up has the status "lost".
+_SYNCED = "(s.active OR (s.synced AND pg_is_in_recovery()))"
+_GIVEN_UP = "COALESCE(NULLIF(s.invalidation_reason, 'wal_removed'), s.wal_status)"
 
 slots = Section(
     name="postgresql-slots",
@@ -65,9 +70,14 @@ slots = Section(
     collect={
         "postgresql": Sql(
             (
-                SqlVariant(_slots("s.wal_status", *_LSN), reads=_SLOTS, since=(13,)),
-                SqlVariant(_slots("NULL::text", *_LSN), reads=_SLOTS, since=(10,), before=(13,)),
-                SqlVariant(_slots("NULL::text", *_LOCATION), reads=_SLOTS, since=(9, 6), before=(10,)),
+                SqlVariant(_slots(_SYNCED, _GIVEN_UP, *_LSN), reads=_SLOTS, since=(17,)),
+                SqlVariant(
+                    _slots("s.active", "s.wal_status", *_LSN), reads=_SLOTS, since=(13,), before=(17,)
+                ),
+                SqlVariant(_slots("s.active", "NULL::text", *_LSN), reads=_SLOTS, since=(10,), before=(13,)),
+                SqlVariant(
+                    _slots("s.active", "NULL::text", *_LOCATION), reads=_SLOTS, since=(9, 6), before=(10,)
+                ),
             ),
             row=Slot,
         )
@@ -82,6 +92,15 @@ class SlotLevels:
     large: int = 10 * 1024**3  # bytes held back: enough to fill a small server's disk; ours
 
 
+# Since version 17 ("pg_replication_slots", invalidation_reason). The log is not held back for it any more.
+_LEFT = (Impact.LIMITED, When.BEFORE_NEXT_VISIT)
+_GIVEN_UP_FOR = {
+    "idle_timeout": "nobody had read it for longer than idle_replication_slot_timeout",
+    "rows_removed": "rows that it needs were cleaned up on the primary",
+    "wal_level_insufficient": "wal_level of the primary is not logical",
+}
+
+
 def check_slots(facts: Slots, levels: SlotLevels, ctx: Context) -> Iterator[Result]:
     if not facts.rows:
         yield NotApplicable(reason="the instance has no replication slot")
@@ -92,12 +111,16 @@ def check_slots(facts: Slots, levels: SlotLevels, ctx: Context) -> Iterator[Resu
             "kind": Text(one.kind),
             "status": Text(one.status or "unknown"),
         }
-        if one.status in ("lost", "unreserved"):
+        if reason := _GIVEN_UP_FOR.get(one.status or ""):
+            evidence = {"reason": Text(reason), "kind": Text(one.kind)}
+            forgotten = one.status == "idle_timeout"
+            found = ("given_up", *_LEFT) if forgotten else ("given_up", Impact.MAJOR, When.NOW)
+        elif one.status in ("lost", "unreserved"):
             found = ("lost", Impact.MAJOR, When.NOW)
         elif held.value >= levels.large:
             found = ("large", Impact.MAJOR, When.NOW)
         elif not one.is_active:
-            found = ("left", Impact.LIMITED, When.BEFORE_NEXT_VISIT)
+            found = ("left", *_LEFT)
         else:
             yield Passed(item=one.slot_name, evidence=evidence)
             continue
@@ -108,7 +131,7 @@ def check_slots(facts: Slots, levels: SlotLevels, ctx: Context) -> Iterator[Resu
             message=message,
             item=one.slot_name,
             evidence=evidence,
-            value=held,
+            value=None if message == "given_up" else held,
             worse=Worse.HIGHER,
         )
 
@@ -120,6 +143,7 @@ replication_slots = Probe(
     levels=SlotLevels(),
     kind="postgresql",
     messages={
+        "given_up": "The server has given up the slot {item}: {reason}.",
         "lost": "The log that the slot {item} needs is gone or about to go ({status}).",
         "large": "The slot {item} holds back {held} of the server's log.",
         "left": "Nobody reads the slot {item}; the server keeps all its log for it, {held} by now.",
@@ -127,9 +151,9 @@ replication_slots = Probe(
     why="A slot that nobody reads keeps files until the disk is full, and the server stops.",
     remedy=(
         "Ask whose slot it is (a standby, a copy for reports). If it is still needed, start its reader "
-        "again; after 'lost' build the reader anew. If not, as a superuser: SELECT "
-        "pg_drop_replication_slot('NAME') with the slot's name. There is no way back but a new slot and a "
-        "new copy."
+        "again; where the log is gone or the slot was given up, build the reader anew. If not, as a "
+        "superuser: SELECT pg_drop_replication_slot('NAME') with the slot's name. There is no way back but a "
+        "new slot and a new copy."
     ),
     verify="SELECT slot_name, active FROM pg_replication_slots shows no slot that is not active.",
     rights="an ordinary login",

@@ -196,7 +196,7 @@ archiving = Probe(
             "from outside leave no trace here; if there are any, the site file does not name them."
         ),
         "never": "archive_mode is on, but no file of the log was ever archived.",
-        "failing": "The log cannot be archived: {failures} failures, the last on {failed}.",
+        "failing": "The log cannot be archived (failures: {failures}, the last on {failed}).",
         "stale": "The log was last archived on {last}.",
     },
     why=(

@@ -46,12 +46,15 @@ class Statements(SqlFacts[Statement]):
 
 
 def _text(time: str) -> str:
+    """Where the extension is in a database but not loaded, its view fails; its settings are not there then,
+    and the view is not asked."""
     return f"""
 SELECT COALESCE(s.queryid, 0)::text AS statement_id, COALESCE(d.datname, '')::text AS database_name,
        SUM(s.calls)::bigint AS calls, (SUM(s.{time}) / 1000)::double precision AS total_s,
        (SUM(s.{time}) / (SELECT SUM(w.{time}) FROM public.pg_stat_statements AS w))::double precision AS part
 FROM public.pg_stat_statements AS s
 LEFT JOIN pg_database AS d ON d.oid = s.dbid
+WHERE current_setting('pg_stat_statements.max', true) IS NOT NULL
 GROUP BY s.queryid, d.datname
 HAVING SUM(s.{time}) > 0
 ORDER BY total_s DESC
@@ -90,7 +93,10 @@ class StatementLevels:
 
 def check(facts: Statements, levels: StatementLevels, ctx: Context) -> Iterator[Result]:
     if not facts.rows:
-        yield NotApplicable(reason="the extension has counted no statement yet")
+        yield NotApplicable(
+            reason="the extension counts nothing: it has to be in shared_preload_libraries, and the server "
+            "started anew"
+        )
         return
     found = False
     for one in facts.rows:

@@ -5,6 +5,7 @@ The same questions for each engine; a probe is asked of one kind of target, so e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -35,11 +36,13 @@ from checkup.api import (
 class SqlReached:
     """What the connection says about itself, reached or not. Empty texts and None: not known.
 
-    `encryption`: "validated" (the server's certificate was checked), "encrypted" (by whoever answered),
-    "clear".
+    `via`: the SSH host that it goes through, "" for none. `encryption` is that of the SQL connection itself,
+    from the server to this station or to `via`: "validated" (the server's certificate was checked),
+    "encrypted" (by whoever answered), "clear".
     """
 
     address: str
+    via: str
     reached: bool
     error: ErrorClass | None
     detail: str
@@ -57,6 +60,7 @@ def parse(raw: JSON, source: str, version: int) -> SqlReached:
     error, round_trip = given.get("error"), given.get("round_trip_s")
     return SqlReached(
         address=_text(given, "address"),
+        via=_text(given, "jump"),
         reached=bool(given["reached"]),
         error=ErrorClass(error) if error else None,
         detail=_text(given, "detail"),
@@ -115,6 +119,10 @@ def check_reachable(facts: SqlReached, levels: NoLevels, ctx: Context) -> Iterat
         yield Passed(evidence=_shown(facts))
 
 
+# As the SSH host sees it: the server runs there itself, and nothing leaves that machine but through SSH.
+_LOOPBACK = re.compile(r"^(127\.[0-9.]+|localhost|\[::1\]):")
+
+
 def check_encrypted(facts: SqlReached, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     evidence: dict[str, Value] = {"address": Text(facts.address)}
     match facts.encryption:
@@ -123,6 +131,15 @@ def check_encrypted(facts: SqlReached, levels: NoLevels, ctx: Context) -> Iterat
         case "encrypted":
             yield Finding(
                 impact=Impact.NOTE, function=SUPPORTABILITY, message="unvalidated", evidence=evidence
+            )
+        case "clear" if facts.via and _LOOPBACK.match(facts.address):
+            yield Passed(evidence={**evidence, "via": Text(facts.via)})
+        case "clear" if facts.via:
+            yield Finding(
+                impact=Impact.NOTE,
+                function=SUPPORTABILITY,
+                message="clear_behind",
+                evidence={**evidence, "via": Text(facts.via)},
             )
         case "clear":
             yield Finding(impact=Impact.LIMITED, message="clear", evidence=evidence)
@@ -176,6 +193,8 @@ def _encrypted(kind: str, title: str) -> Probe[NoLevels]:
         kind=kind,
         messages={
             "clear": "The check-up's connection to {address} is not encrypted.",
+            "clear_behind": "The check-up's connection goes through SSH as far as {via}; from there to "
+            "{address}, within the site, it is not encrypted.",
             "unvalidated": "The connection to {address} is encrypted, but its certificate was not checked.",
         },
         why=(

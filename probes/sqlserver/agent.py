@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from checkup.api import (
     RECOVERABILITY,
@@ -29,7 +29,8 @@ from checkup.api import (
 )
 from probes.sqlserver import jobs as job_facts
 from probes.sqlserver import services as service_facts
-from probes.sqlserver.jobs import FAILED, Job, JobOwners, Jobs
+from probes.sqlserver.backup_sets import FULL, Backups, is_nothing
+from probes.sqlserver.jobs import FAILED, LOOK_BACK_DAYS, Job, JobOwners, Jobs
 from probes.sqlserver.services import AUTOMATIC, RUNNING, Services
 
 # --- does it run ------------------------------------------------------------------------------
@@ -75,8 +76,8 @@ running = Probe(
     levels=NoLevels(),
     kind="sqlserver",
     messages={
-        "stopped": "{service} does not run; {jobs} jobs wait for it.",
-        "manual": "{service} runs, but does not start by itself; {jobs} jobs depend on it.",
+        "stopped": "{service} does not run; jobs that wait for it: {jobs}.",
+        "manual": "{service} runs, but does not start by itself; jobs that depend on it: {jobs}.",
     },
     why=(
         "Back-ups, integrity checks and alerts of this instance are the Agent's work: without it none is "
@@ -97,6 +98,8 @@ running = Probe(
 
 # --- failed jobs ------------------------------------------------------------------------------
 
+_STOPPED = 3  # last_run_outcome: cancelled ("sysjobservers (Transact-SQL)")
+
 
 @dataclass(frozen=True, slots=True)
 class FailedLevels:
@@ -111,12 +114,26 @@ def check_failed(facts: Jobs, levels: FailedLevels, ctx: Context) -> Iterator[Re
         if job.last_run_at is None and not job.runs:
             yield NotApplicable(item=job.job_name, reason="it has never run")
             continue
+        if _is_left_over(job, facts.server.asked_at):
+            yield NotApplicable(
+                item=job.job_name, reason=f"it has no schedule, and has not run for {LOOK_BACK_DAYS} days"
+            )
+            continue
         evidence: dict[str, Value] = {"failures": Number(job.failures), "runs": Number(job.runs)}
         if job.seen_since is not None:
             evidence["seen_since"] = Instant(job.seen_since)
         if job.last_failed_at is not None:
             evidence["last"] = Instant(job.last_failed_at)
         fails_now = job.last_outcome == FAILED
+        if job.is_care and job.last_outcome == _STOPPED:
+            yield Finding(
+                impact=Impact.LIMITED,
+                function=RECOVERABILITY,
+                message="stopped",
+                item=job.job_name,
+                evidence=evidence,
+            )
+            continue
         if not fails_now and not job.failures:
             yield Passed(item=job.job_name, evidence=evidence)
             continue
@@ -133,6 +150,16 @@ def check_failed(facts: Jobs, levels: FailedLevels, ctx: Context) -> Iterator[Re
         )
 
 
+def _is_left_over(job: Job, now: datetime) -> bool:
+    """Nobody starts it any more: how it ended years ago tells nothing of today."""
+    return (
+        not job.schedules
+        and not job.runs
+        and job.last_run_at is not None
+        and now - job.last_run_at > timedelta(days=LOOK_BACK_DAYS)
+    )
+
+
 def _named(job: Job, parts: tuple[str, ...]) -> bool:
     return any(part.casefold() in job.job_name.casefold() for part in parts)
 
@@ -146,6 +173,7 @@ failed_jobs = Probe(
     messages={
         "fails": "The job {item} failed the last time it ran ({failures} of {runs} runs in 30 days).",
         "failed": "The job {item} failed in {failures} of {runs} runs in 30 days, the last time on {last}.",
+        "stopped": "The job {item} was stopped before its end the last time it ran.",
     },
     why="A job that fails is work that is not done, and nobody sees it: often the back-up.",
     remedy=(
@@ -266,16 +294,39 @@ long_jobs = Probe(
 
 # --- is there any job for it ------------------------------------------------------------------
 
+_BACKUPS = "back-ups"
 _KINDS: tuple[tuple[str, str, Callable[[Job], bool]], ...] = (
-    ("back-ups", RECOVERABILITY, lambda one: one.backs_up),
+    (_BACKUPS, RECOVERABILITY, lambda one: one.backs_up),
     ("integrity check", RECOVERABILITY, lambda one: one.checks_integrity),
     ("statistics", "", lambda one: one.keeps_statistics),
 )
 
 
-def check_care(facts: Jobs, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    scheduled = [one for one in facts.enabled if one.schedules]
+@dataclass(frozen=True, slots=True)
+class Care:
+    jobs: Jobs
+    backups: Backups | None
+
+
+@dataclass(frozen=True, slots=True)
+class CareLevels:
+    backup_days: float = 7.0  # a full back-up within: somebody takes them (as sqlserver.full-backup)
+
+
+def _taken_elsewhere(facts: Care, levels: CareLevels) -> datetime | None:
+    """When something that is no job of the Agent's took a full back-up, if it was lately."""
+    if facts.backups is None:
+        return None
+    since = facts.backups.server.asked_at - timedelta(days=levels.backup_days)
+    ends = [one.last_finished_at for one in facts.backups.rows if one.kind == FULL and not is_nothing(one)]
+    last = max(ends, default=None)
+    return last if last is not None and last >= since else None
+
+
+def check_care(facts: Care, levels: CareLevels, ctx: Context) -> Iterator[Result]:
+    scheduled = [one for one in facts.jobs.enabled if one.schedules]
     plans = [one.job_name for one in scheduled if one.runs_plan]
+    taken = _taken_elsewhere(facts, levels)
     for kind, function, does in _KINDS:
         found = next((one.job_name for one in scheduled if does(one)), None)
         if found is not None:
@@ -283,6 +334,11 @@ def check_care(facts: Jobs, levels: NoLevels, ctx: Context) -> Iterator[Result]:
         elif plans:
             yield NotChecked(
                 item=kind, reason=f"the maintenance plan of the job {plans[0]} may do it; plans are not read"
+            )
+        elif kind == _BACKUPS and taken is not None:
+            yield NotApplicable(
+                item=kind,
+                reason=f"no job does it, but something else took a full back-up on {taken:%Y-%m-%d}",
             )
         else:
             yield Finding(
@@ -298,7 +354,7 @@ care = Probe(
     id="sqlserver.maintenance-jobs",
     title="Jobs back up, check and tend the databases",
     check=check_care,
-    levels=NoLevels(),
+    levels=CareLevels(),
     kind="sqlserver",
     messages={"none": "None of the {jobs} scheduled jobs of the Agent does this: {item}."},
     why=(
@@ -311,7 +367,7 @@ care = Probe(
         "and IndexOptimize with @UpdateStatistics = 'ALL' each week. The way back: disable the jobs."
     ),
     verify="The jobs are in Job Activity Monitor with a next run, and their first runs succeeded.",
-    rights=job_facts.RIGHTS,
+    rights=f"{job_facts.RIGHTS}, backupset, backupmediafamily",
     references=("SQL Server maintenance solution, ola.hallengren.com", "dbachecks policy.ola"),
 )
 

@@ -115,10 +115,10 @@ damage = Probe(
     messages={"silent": "No alert tells anybody of {item}, by which the server says that storage fails."},
     why="The first such error is days or weeks before the loss; later the back-ups hold the damage as well.",
     remedy=(
-        "Set up Database Mail and an operator with somebody's address. For 823, 824 and 825 each: EXEC "
-        "msdb.dbo.sp_add_alert @name = N'Error 823', @message_id = 823, @severity = 0; EXEC "
-        "msdb.dbo.sp_add_notification @alert_name = N'Error 823', @operator_name = N'operator', "
-        "@notification_method = 1. The way back: sp_delete_alert."
+        "Set up Database Mail and an operator; in the Agent's properties, Alert System, Enable mail profile; "
+        "restart the Agent. For 823, 824 and 825 each: EXEC msdb.dbo.sp_add_alert @name = N'Error 823', "
+        "@message_id = 823, @severity = 0; EXEC msdb.dbo.sp_add_notification @alert_name = N'Error 823', "
+        "@operator_name = N'operator', @notification_method = 1. The way back: sp_delete_alert."
     ),
     verify=(
         "SELECT name, message_id, enabled, has_notification FROM msdb.dbo.sysalerts shows all three with 1 "
@@ -157,10 +157,11 @@ severe = Probe(
     messages={"silent": "No alert tells anybody of errors of the severities {severities}."},
     why="From severity 19 on the server itself is in trouble; nobody at the clinic reads its error log.",
     remedy=(
-        "Set up Database Mail and an operator. For each severity from 19 to 25: EXEC msdb.dbo.sp_add_alert "
-        "@name = N'Severity 19', @severity = 19, @delay_between_responses = 60; EXEC "
-        "msdb.dbo.sp_add_notification @alert_name = N'Severity 19', @operator_name = N'operator', "
-        "@notification_method = 1. The way back: sp_delete_alert."
+        "Set up Database Mail and an operator; in the Agent's properties, Alert System, Enable mail profile; "
+        "restart the Agent. For each severity, 19 to 25: EXEC msdb.dbo.sp_add_alert @name = N'Severity 19', "
+        "@severity = 19, @delay_between_responses = 60; EXEC msdb.dbo.sp_add_notification @alert_name = "
+        "N'Severity 19', @operator_name = N'operator', @notification_method = 1. The way back: "
+        "sp_delete_alert."
     ),
     verify="SELECT severity, enabled, has_notification FROM msdb.dbo.sysalerts shows 19 to 25 with 1 and 1.",
     rights=RIGHTS,

@@ -200,6 +200,10 @@ class Shipping:
     threshold_min: int
     last_done_at: datetime | None
 
+    @property
+    def is_copy(self) -> bool:
+        return self.side == "secondary"
+
 
 class LogShipping(SqlFacts[Shipping]):
     pass

@@ -99,6 +99,7 @@ FROM (
            OR (s.type <> 'L' AND s.backup_finish_date >= DATEADD(day, -400, GETDATE())))
 ) AS b
 GROUP BY b.database_name, b.kind, b.is_copy_only, b.is_snapshot, b.device_type, b.folder
+ORDER BY MAX(b.finished_at) DESC
 """,
                     reads=("msdb.dbo.backupset", "msdb.dbo.backupmediafamily"),
                     rights=_BACKUP_RIGHTS,
@@ -196,7 +197,8 @@ WHERE b.place = 1
 
 @dataclass(frozen=True, slots=True)
 class LogChain:
-    """Log back-ups of fourteen days; a gap is one that does not begin where another ended."""
+    """Log back-ups of fourteen days; a gap is one that does not begin where another ended, and that no full
+    or differential back-up before it leads to (a log's first back-up after its model was changed is none)."""
 
     database_name: str
     sets: int
@@ -226,6 +228,12 @@ FROM (
                SELECT 1 FROM msdb.dbo.backupset AS p
                WHERE p.database_name = s.database_name AND p.type = 'L' AND p.last_lsn = s.first_lsn
                  AND p.backup_finish_date >= DATEADD(day, -28, GETDATE())
+           ) THEN 0
+           WHEN EXISTS (
+               SELECT 1 FROM msdb.dbo.backupset AS b
+               WHERE b.database_name = s.database_name AND b.type IN ('D', 'I')
+                 AND b.last_lsn >= s.first_lsn AND b.backup_set_id < s.backup_set_id
+                 AND b.backup_finish_date >= DATEADD(day, -60, GETDATE())
            ) THEN 0
            WHEN EXISTS (
                SELECT 1 FROM msdb.dbo.backupset AS p

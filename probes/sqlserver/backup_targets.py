@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from checkup.api import (
     RECOVERABILITY,
@@ -59,10 +59,13 @@ class PlaceLevels:
     look_back_days: float = 14.0  # sp_Blitz check 93
 
 
-def data_volumes(files: Files, volumes: Volumes | None) -> frozenset[str]:
-    """The volumes of all database files, as far as paths tell them."""
+def data_volumes(database: str, files: Files, volumes: Volumes | None) -> frozenset[str]:
+    """The volumes of the database's files, as far as paths tell them. A disk that takes only other databases
+    with it, or tempdb, leaves this one."""
     mounts = volumes.mounts if volumes else ()
-    return frozenset(volume_of(one.path, mounts).casefold() for one in files.rows) - {""}
+    name = database.casefold()
+    own = [one.path for one in files.rows if one.database_name.casefold() == name]
+    return frozenset(volume_of(path, mounts).casefold() for path in own) - {""}
 
 
 def where(group: BackupGroup, mounts: tuple[str, ...], data: frozenset[str]) -> str:
@@ -78,7 +81,6 @@ def where(group: BackupGroup, mounts: tuple[str, ...], data: frozenset[str]) -> 
 
 def check_place(facts: Targets, levels: PlaceLevels, ctx: Context) -> Iterator[Result]:
     mounts = facts.volumes.mounts if facts.volumes else ()
-    data = data_volumes(facts.files, facts.volumes)
     since = facts.backups.server.asked_at - timedelta(days=levels.look_back_days)
     copied = ctx.target.declare.get("backups_copied_by", "")
     looked = False
@@ -91,6 +93,7 @@ def check_place(facts: Targets, levels: PlaceLevels, ctx: Context) -> Iterator[R
         if not recent:
             continue
         looked = True
+        data = data_volumes(one.database_name, facts.files, facts.volumes)
         places = {where(group, mounts, data) for group in recent} - {"nothing"}
         evidence: dict[str, Value] = {
             "places": Text(", ".join(sorted(places))),
@@ -133,11 +136,11 @@ backup_place = Probe(
     kind="sqlserver",
     messages={
         "same": (
-            "All back-ups of {item} lie on a disk that also holds database files ({folders}). Whether "
+            "All back-ups of {item} lie on a disk that also holds its own files ({folders}). Whether "
             "something copies them away cannot be seen from here."
         ),
         "copied": (
-            "All back-ups of {item} lie on a disk that also holds database files ({folders}); the site file "
+            "All back-ups of {item} lie on a disk that also holds its own files ({folders}); the site file "
             "says that they are copied by {copied}."
         ),
     },
@@ -209,7 +212,7 @@ backup_nothing = Probe(
     remedy=(
         "Find the job or product that writes TO DISK = N'NUL' (some that save the whole machine do so to "
         "keep logs short) and give it a real place, or turn that setting off. Then at once: BACKUP DATABASE "
-        "[name] TO DISK = N'a folder on another machine' WITH CHECKSUM."
+        "[name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM."
     ),
     verify="msdb.dbo.backupmediafamily gains no row with NUL, and a full back-up was taken since.",
     rights=RIGHTS,
@@ -309,8 +312,15 @@ def _taker(group: BackupGroup) -> str:
     return "SQL Server to a file"
 
 
+def _goes_on(group: BackupGroup, now: datetime) -> bool:
+    """Is its next one not overdue yet? Then it will come between again, whoever was last."""
+    spacing = (group.last_finished_at - group.first_finished_at) / max(group.sets - 1, 1)
+    return now - group.last_finished_at <= 1.5 * spacing
+
+
 def check_owner(facts: Taken, levels: OwnerLevels, ctx: Context) -> Iterator[Result]:
-    since = facts.backups.server.asked_at - timedelta(days=levels.look_back_days)
+    now = facts.backups.server.asked_at
+    since = now - timedelta(days=levels.look_back_days)
     looked = False
     for one in in_use(facts.databases):
         recent = [
@@ -322,9 +332,16 @@ def check_owner(facts: Taken, levels: OwnerLevels, ctx: Context) -> Iterator[Res
         if not differential:
             continue
         looked = True
-        bases = {_taker(group) for group in recent if group.kind == FULL and not group.is_copy_only}
-        others = bases - differential
-        evidence = {"takers": Text(", ".join(sorted(bases | differential)))}
+        bases = [group for group in recent if group.kind == FULL and not group.is_copy_only]
+        own = [group.last_finished_at for group in bases if _taker(group) in differential]
+        others = {
+            _taker(group)
+            for group in bases
+            if _taker(group) not in differential
+            and (group.last_finished_at > max(own, default=since) or _goes_on(group, now))
+        }
+        takers = {_taker(group) for group in bases} | differential
+        evidence = {"takers": Text(", ".join(sorted(takers)))}
         if others:
             yield Finding(
                 impact=Impact.MAJOR,

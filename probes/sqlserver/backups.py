@@ -131,9 +131,10 @@ full_backup = Probe(
         "that was entered since."
     ),
     remedy=(
-        "Now: BACKUP DATABASE [name] TO DISK = N'a folder on another machine' WITH CHECKSUM; then schedule "
-        "it every night (on Express by the Windows task scheduler and sqlcmd), copy it out of the house, and "
-        "have someone told when it fails. If another product makes the back-ups, show us that it saves this "
+        "Now: BACKUP DATABASE [name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM, a file on another "
+        "machine where the service's account may write; then schedule it every night, each time to a new "
+        "file (on Express by the Windows task scheduler and sqlcmd), copy it out of the house, and have "
+        "someone told when it fails. If another product makes the back-ups, show us that it saves this "
         "database."
     ),
     verify="msdb.dbo.backupset has a row of type D for the database from last night, and its file is there.",
@@ -172,8 +173,8 @@ system_backup = Probe(
         "server has the data, but nobody can log in and nothing runs by itself."
     ),
     remedy=(
-        "BACKUP DATABASE [master] TO DISK = N'a folder on another machine' WITH CHECKSUM, the same for "
-        "[msdb] and [model]; add them to the nightly job. They are small."
+        "BACKUP DATABASE [master] TO DISK = N'\\\\nas\\backup\\master.bak' WITH CHECKSUM, a file on another "
+        "machine, the same for [msdb] and [model]; add them to what runs each night. They are small."
     ),
     verify="msdb.dbo.backupset has rows of type D for master and msdb of this week.",
     rights=RIGHTS,
@@ -230,9 +231,10 @@ log_backup = Probe(
         "disk, and a restore still loses everything since the last full back-up."
     ),
     remedy=(
-        "BACKUP LOG [name] TO DISK = N'a folder on another machine' WITH CHECKSUM, every 15 to 60 minutes by "
-        "a job. Where a lost day is acceptable to the clinic, agree on it with us and run ALTER DATABASE "
-        "[name] SET RECOVERY SIMPLE; the way back: SET RECOVERY FULL and a full back-up."
+        "BACKUP LOG [name] TO DISK = N'\\\\nas\\backup\\name.trn' WITH CHECKSUM, every 15 to 60 minutes by a "
+        "job (on Express by the Windows task scheduler and sqlcmd), each to a new file; a full back-up first "
+        "if there is none. Where a lost day is acceptable to the clinic, agree on it with us and run ALTER "
+        "DATABASE [name] SET RECOVERY SIMPLE; the way back: SET RECOVERY FULL and a full back-up."
     ),
     verify="msdb.dbo.backupset has a row of type L for the database from the last hour.",
     rights=RIGHTS,
@@ -261,6 +263,8 @@ def check_chain(facts: Chained, levels: NoLevels, ctx: Context) -> Iterator[Resu
         status, chain = facts.status.of(name), facts.chains.of(name)
         if status is None or not status.is_open:
             yield NotChecked(item=name, reason="the server does not tell how its log stands")
+        elif not status.has_log_chain and status.is_in_group:
+            yield NotChecked(item=name, reason=ELSEWHERE)
         elif not status.has_log_chain:
             yield Finding(impact=Impact.MAJOR, function=RECOVERABILITY, message="none", item=name)
         elif chain is None:
@@ -315,9 +319,10 @@ log_chain = Probe(
         "until the next full or differential back-up."
     ),
     remedy=(
-        "Now: BACKUP DATABASE [name] TO DISK = N'a folder on another machine' WITH CHECKSUM, which begins a "
-        "new chain. Then find who else backs up or changes the recovery model: a second product, a job that "
-        "sets SIMPLE for a while, somebody who removed history. Only one may take log back-ups."
+        "Now: BACKUP DATABASE [name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM (no COPY_ONLY), "
+        "which begins a new chain. Then find who else backs up or changes the recovery model: a second "
+        "product, a job that sets SIMPLE for a while, somebody who removed history. Only one may take log "
+        "back-ups."
     ),
     verify=(
         "SELECT last_log_backup_lsn FROM sys.database_recovery_status is not NULL, and the next check-up "

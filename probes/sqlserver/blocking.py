@@ -133,12 +133,15 @@ blocking = Probe(
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """Of a session that does nothing: how long it has been open, and since when nothing was asked."""
+    """Of a session that does nothing: how long it has been open, and since when nothing was asked. One that
+    has not written keeps the log from nothing, and rarely a lock: programs that open one for each question
+    leave such ones all the time."""
 
     session_id: int
     program_name: str
     open_minutes: int
     idle_minutes: int
+    has_written: bool
 
 
 class OpenTransactions(SqlFacts[OpenTransaction]):
@@ -157,10 +160,17 @@ open_transactions = Section(
 SELECT s.session_id AS session_id, ISNULL(s.program_name, N'') AS program_name,
        DATEDIFF(minute, MIN(a.transaction_begin_time), GETDATE()) AS open_minutes,
        DATEDIFF(minute, MAX(ISNULL(s.last_request_end_time, s.last_request_start_time)), GETDATE())
-           AS idle_minutes
+           AS idle_minutes,
+       MAX(ISNULL(w.has_written, 0)) AS has_written
 FROM sys.dm_exec_sessions AS s
 JOIN sys.dm_tran_session_transactions AS t ON t.session_id = s.session_id
 JOIN sys.dm_tran_active_transactions AS a ON a.transaction_id = t.transaction_id
+LEFT JOIN (
+    SELECT d.transaction_id, 1 AS has_written
+    FROM sys.dm_tran_database_transactions AS d
+    WHERE d.database_transaction_begin_time IS NOT NULL
+    GROUP BY d.transaction_id
+) AS w ON w.transaction_id = t.transaction_id
 WHERE s.is_user_process = 1 AND s.status = N'sleeping' AND t.is_user_transaction = 1
 GROUP BY s.session_id, s.program_name
 """,
@@ -168,6 +178,7 @@ GROUP BY s.session_id, s.program_name
                         "sys.dm_exec_sessions",
                         "sys.dm_tran_session_transactions",
                         "sys.dm_tran_active_transactions",
+                        "sys.dm_tran_database_transactions",
                     ),
                     rights=("VIEW SERVER STATE",),
                 ),
@@ -193,10 +204,11 @@ def check_open(facts: OpenTransactions, levels: OpenLevels, ctx: Context) -> Ite
         yield Passed(evidence={"transactions": Number(len(facts.rows))})
         return
     longest = Duration(60 * max(one.open_minutes for one in old))
+    written = any(one.has_written for one in old)
     yield Finding(
-        impact=Impact.LIMITED,
-        when=When.NOW,
-        message="open",
+        impact=Impact.LIMITED if written else Impact.NOTE,
+        when=When.NOW if written else When.LATER,
+        message="open" if written else "read",
         evidence={
             **evidence,
             "longest": longest,
@@ -214,10 +226,15 @@ left_open = Probe(
     levels=OpenLevels(),
     kind="sqlserver",
     messages={
-        "open": "Transactions left open and idle ({transactions}), the oldest for {longest}: {programs}."
+        "open": "Transactions left open and idle ({transactions}), the oldest for {longest}: {programs}.",
+        "read": (
+            "Transactions left open and idle ({transactions}), the oldest for {longest}: {programs}. None "
+            "has written anything."
+        ),
     },
     why=(
-        "An open transaction holds its locks, and the log cannot be emptied: it grows until the disk is full."
+        "An open transaction that has written holds its locks, and the log cannot be emptied: it grows until "
+        "the disk is full."
     ),
     remedy=(
         "For us, if the program is ours: send us this line. Now: EXEC sp_who2 shows the session and its "

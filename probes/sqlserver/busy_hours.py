@@ -294,7 +294,9 @@ busy_blocking = blocking_probe(
 
 @dataclass(frozen=True, slots=True)
 class ProcessorTime:
-    """Of the instance's process since its start, all processors together; how many the machine has."""
+    """Of the instance's process since its start, all processors together; how many it may use: an edition
+    takes fewer than the machine has (Express four cores), and a share of the machine's would hide that they
+    are taken."""
 
     kernel_ms: int
     user_ms: int
@@ -317,10 +319,11 @@ processor_times = Section(
             (
                 SqlVariant(
                     """
-SELECT i.process_kernel_time_ms AS kernel_ms, i.process_user_time_ms AS user_ms, i.cpu_count AS processors
+SELECT i.process_kernel_time_ms AS kernel_ms, i.process_user_time_ms AS user_ms,
+       (SELECT COUNT(*) FROM sys.dm_os_schedulers AS s WHERE s.status = N'VISIBLE ONLINE') AS processors
 FROM sys.dm_os_sys_info AS i
 """,
-                    reads=("sys.dm_os_sys_info",),
+                    reads=("sys.dm_os_sys_info", "sys.dm_os_schedulers"),
                     rights=("VIEW SERVER STATE",),
                 ),
             ),
@@ -381,8 +384,8 @@ busy_processors = Probe(
     kind="sqlserver",
     visits=_TUNE_UP,
     messages={
-        "busy": "SQL Server took up to {share} of the {processors} processors in 19 of 20 intervals, and "
-        "{peak} at {at}."
+        "busy": "SQL Server took up to {share} of the {processors} processors that it may use in 19 of 20 "
+        "intervals, and {peak} at {at}."
     },
     why="When the processors are taken, every screen waits its turn, however good disk and network are.",
     remedy=(

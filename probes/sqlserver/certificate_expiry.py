@@ -32,6 +32,7 @@ class DatedCertificate:
     database: str
     certificate_name: str
     ends_at: datetime
+    serves_endpoint: bool
 
 
 class ServerCertificates(SqlFacts[DatedCertificate]):
@@ -44,7 +45,23 @@ class DatabaseCertificates(SqlFacts[DatedCertificate]):
 
 _PRIVACY = "names and ends of certificates; no keys"
 
-# Names with ## are the server's own, which it renews itself.
+# Names with ## are the server's own, which it renews itself. Since 2022 endpoints are shown to those alone
+# who may see what guards the server ("sys.database_mirroring_endpoints (Transact-SQL)").
+_SERVER = """
+SELECT N'master' AS [database], c.name AS certificate_name, c.expiry_date AS ends_at,
+       CASE WHEN EXISTS (SELECT 1 FROM sys.database_mirroring_endpoints AS m
+                         WHERE m.certificate_id = c.certificate_id)
+              OR EXISTS (SELECT 1 FROM sys.service_broker_endpoints AS b
+                         WHERE b.certificate_id = c.certificate_id) THEN 1 ELSE 0 END AS serves_endpoint
+FROM master.sys.certificates AS c
+WHERE c.name NOT LIKE N'##%' AND c.expiry_date IS NOT NULL
+"""
+_SERVER_READS = (
+    "master.sys.certificates",
+    "sys.database_mirroring_endpoints",
+    "sys.service_broker_endpoints",
+)
+
 server_certificates = Section(
     name="sqlserver-server-certificates",
     facts=ServerCertificates,
@@ -52,14 +69,12 @@ server_certificates = Section(
         "sqlserver": Sql(
             (
                 SqlVariant(
-                    """
-SELECT N'master' AS [database], c.name AS certificate_name, c.expiry_date AS ends_at
-FROM master.sys.certificates AS c
-WHERE c.name NOT LIKE N'##%' AND c.expiry_date IS NOT NULL
-""",
-                    reads=("master.sys.certificates",),
-                    rights=("VIEW ANY DEFINITION",),
+                    _SERVER,
+                    reads=_SERVER_READS,
+                    since=(16,),
+                    rights=("VIEW ANY DEFINITION", "VIEW SERVER SECURITY STATE"),
                 ),
+                SqlVariant(_SERVER, reads=_SERVER_READS, before=(16,), rights=("VIEW ANY DEFINITION",)),
             ),
             row=DatedCertificate,
         )
@@ -76,7 +91,7 @@ database_certificates = Section(
             (
                 SqlVariant(
                     """
-SELECT DB_NAME() AS [database], c.name AS certificate_name, c.expiry_date AS ends_at
+SELECT DB_NAME() AS [database], c.name AS certificate_name, c.expiry_date AS ends_at, 0 AS serves_endpoint
 FROM sys.certificates AS c
 WHERE c.name NOT LIKE N'##%' AND c.expiry_date IS NOT NULL
 """,
@@ -119,8 +134,9 @@ def check(facts: AllCertificates, levels: Levels, ctx: Context) -> Iterator[Resu
             continue
         ended = left <= timedelta()
         yield Finding(
-            impact=Impact.LIMITED,
-            when=When.BEFORE_NEXT_VISIT,
+            # What encrypts or signs goes on after the end ("CREATE CERTIFICATE (Transact-SQL)").
+            impact=Impact.LIMITED if one.serves_endpoint else Impact.NOTE,
+            when=When.BEFORE_NEXT_VISIT if one.serves_endpoint else When.LATER,
             message="ended" if ended else "ends",
             item=item,
             evidence=evidence,
@@ -140,8 +156,8 @@ probe = Probe(
         "ends": "The certificate {item} ends on {ends}.",
     },
     why=(
-        "Mirroring, availability groups without a domain and Service Broker stop at the end of their "
-        "certificate. Encrypted databases go on, but a renewal should be noticed."
+        "Mirroring, availability groups without a domain and Service Broker between servers stop at the end "
+        "of their endpoint's certificate. Encrypted databases and back-ups go on: there it is a note."
     ),
     remedy=(
         "Ask us what the certificate is for. For an endpoint: CREATE CERTIFICATE a new one with EXPIRY_DATE, "
@@ -149,6 +165,6 @@ probe = Probe(
         "Keep the old one: back-ups made with it need it. The way back: ALTER ENDPOINT to the old one."
     ),
     verify="SELECT name, expiry_date FROM sys.certificates shows an end more than a month ahead.",
-    rights="VIEW ANY DEFINITION, CONNECT ANY DATABASE",
+    rights="VIEW ANY DEFINITION, CONNECT ANY DATABASE; since 2022 VIEW SERVER SECURITY STATE",
     references=("sys.certificates (Transact-SQL), Microsoft Learn", "dbachecks CertificateExpiration"),
 )

@@ -37,7 +37,6 @@ class Certificate:
     certificate_name: str | None
     databases: int
     backups: int
-    starts_at: datetime | None
     exported_at: datetime | None
 
 
@@ -55,7 +54,7 @@ certificates = Section(
                 SqlVariant(
                     """
 SELECT c.name AS certificate_name, SUM(u.databases) AS databases, SUM(u.backups) AS backups,
-       MAX(c.start_date) AS starts_at, MAX(c.pvt_key_last_backup_date) AS exported_at
+       MAX(c.pvt_key_last_backup_date) AS exported_at
 FROM (
     SELECT k.encryptor_thumbprint AS thumbprint, 1 AS databases, 0 AS backups
     FROM sys.dm_database_encryption_keys AS k
@@ -83,7 +82,7 @@ GROUP BY u.thumbprint, c.name
                 ),
                 SqlVariant(
                     """
-SELECT c.name AS certificate_name, COUNT(*) AS databases, 0 AS backups, MAX(c.start_date) AS starts_at,
+SELECT c.name AS certificate_name, COUNT(*) AS databases, 0 AS backups,
        MAX(c.pvt_key_last_backup_date) AS exported_at
 FROM sys.dm_database_encryption_keys AS k
 LEFT JOIN master.sys.certificates AS c ON c.thumbprint = k.encryptor_thumbprint
@@ -123,7 +122,7 @@ def check(facts: Certificates, levels: Levels, ctx: Context) -> Iterator[Result]
             "databases": Number(one.databases),
             "backups": Number(one.backups),
         }
-        if one.exported_at is None or (one.starts_at is not None and one.exported_at < one.starts_at):
+        if one.exported_at is None:
             yield Finding(
                 impact=Impact.MAJOR,
                 function=RECOVERABILITY,
@@ -155,8 +154,8 @@ probe = Probe(
     kind="sqlserver",
     messages={
         "never": (
-            "The private key of {item} was never saved; it encrypts data (databases: {databases}, back-ups "
-            "of the last 30 days: {backups})."
+            "This server never saved the private key of {item}; it encrypts data (databases: {databases}, "
+            "back-ups of the last 30 days: {backups})."
         ),
         "old": (
             "The private key of {item} was last saved {age} ago (on {exported}): is that file still there?"
@@ -169,7 +168,8 @@ probe = Probe(
     remedy=(
         "USE master; BACKUP CERTIFICATE [name] TO FILE = N'...cer' WITH PRIVATE KEY (FILE = N'...pvk', "
         "ENCRYPTION BY PASSWORD = N'a long password'); keep both files and the password apart from the "
-        "back-ups and out of the house, and try once to restore with them on another server."
+        "back-ups and out of the house, and try once to restore with them on another server. A certificate "
+        "that was brought here from files counts as not saved until it is saved here."
     ),
     verify="SELECT name, pvt_key_last_backup_date FROM master.sys.certificates shows today.",
     rights=(

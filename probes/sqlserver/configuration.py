@@ -182,8 +182,9 @@ def check_parallelism(facts: ParallelNeeds, levels: ParallelLevels, ctx: Context
         "processors": Number(machine.online),
         "nodes": Number(machine.nodes),
     }
-    unset = degree == 0 and (machine.online > levels.most or machine.nodes > 1)
-    if unset or degree > max(fitting, 1):
+    # 0 is all there are, and so is a number beyond them.
+    unset = degree == 0
+    if min(degree or machine.online, machine.online) > fitting:
         yield Finding(
             impact=Impact.NOTE, when=When.LATER, message="unset" if unset else "above", evidence=evidence
         )

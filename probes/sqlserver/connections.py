@@ -131,15 +131,15 @@ encryption = Probe(
     levels=EncryptionLevels(),
     kind="sqlserver",
     messages={
-        "clear": "{clear} of {connections} connections over the network are readable, from at least "
-        "{computers} computers."
+        "clear": "Readable connections over the network: {clear} of {connections}. Computers that they come "
+        "from, at least: {computers}."
     },
     why="Whoever is on the same network, or on its Wi-Fi, reads the patients' data as they pass.",
     remedy=(
-        "Have a certificate made that the workstations trust, with the server's full name. In SQL Server "
-        "Configuration Manager, Protocols, Properties, choose it and set Force Encryption to Yes; restart "
-        "the instance in a quiet hour. Try one workstation first; drivers older than 2012 may fail. The way "
-        "back: No, and a restart."
+        "Have a certificate made that the workstations trust, with the server's full name; let the service's "
+        "account read its private key (certlm.msc, Manage Private Keys), or the instance will not start. In "
+        "SQL Server Configuration Manager, Protocols, Properties, choose it, set Force Encryption to Yes, "
+        "restart in a quiet hour and try all programs; old drivers may fail. The way back: No, and a restart."
     ),
     verify="SELECT DISTINCT encrypt_option FROM sys.dm_exec_connections shows TRUE, in working hours.",
     rights="VIEW SERVER STATE (since 2022 VIEW SERVER SECURITY STATE)",
@@ -155,13 +155,15 @@ encryption = Probe(
 
 @dataclass(frozen=True, slots=True)
 class ProgramSessions:
-    """`administrator_sessions` are those whose login is itself a member of sysadmin."""
+    """`administrator_sessions` are those whose login is itself a member of sysadmin; `group_sessions` are of
+    other Windows accounts, where a Windows group is a member to which they may belong."""
 
     program: str
     sessions: int
     computers: int
     logins: int
     administrator_sessions: int
+    group_sessions: int
 
 
 class ConnectedPrograms(SqlFacts[ProgramSessions]):
@@ -177,11 +179,18 @@ connected_programs = Section(
                 SqlVariant(
                     """
 SELECT d.program AS program, COUNT(*) AS sessions, COUNT(DISTINCT d.host_name) AS computers,
-       COUNT(DISTINCT d.login_name) AS logins, SUM(d.as_administrator) AS administrator_sessions
+       COUNT(DISTINCT d.login_name) AS logins, SUM(d.as_administrator) AS administrator_sessions,
+       SUM(CASE WHEN d.as_administrator = 0 AND d.nt_user_name <> N'' THEN d.by_group ELSE 0 END)
+           AS group_sessions
 FROM (
     SELECT CASE WHEN s.program_name LIKE N'SQLAgent%' THEN N'SQLAgent'
                 ELSE ISNULL(s.program_name, N'') END AS program,
-           s.host_name, s.login_name,
+           s.host_name, s.login_name, s.nt_user_name,
+           CASE WHEN EXISTS (SELECT 1 FROM sys.server_role_members AS n
+                             JOIN sys.server_principals AS o ON o.principal_id = n.role_principal_id
+                             JOIN sys.server_principals AS g ON g.principal_id = n.member_principal_id
+                             WHERE o.name = N'sysadmin' AND g.type = 'G')
+                THEN 1 ELSE 0 END AS by_group,
            CASE WHEN EXISTS (SELECT 1 FROM sys.server_role_members AS m
                              JOIN sys.server_principals AS r ON r.principal_id = m.role_principal_id
                              JOIN sys.server_principals AS p ON p.principal_id = m.member_principal_id
@@ -246,7 +255,7 @@ programs = Probe(
     kind="sqlserver",
     visits=frozenset({Visit.TUNE_UP}),
     messages={
-        "strange": "{item} has {sessions} sessions from {computers} computers, and is not among those known."
+        "strange": "{item} is not among the programs known (sessions: {sessions}, computers: {computers})."
     },
     why=(
         "Reports and spreadsheets that ask the clinic's database directly slow everybody, and are not ours "
@@ -298,6 +307,12 @@ def check_as_administrator(
             yield Finding(
                 impact=Impact.LIMITED, function=SUPPORTABILITY, message="all", item=item, evidence=evidence
             )
+        elif one.group_sessions:
+            yield NotChecked(
+                item=item,
+                reason="its users have Windows accounts, a Windows group is a member of sysadmin, and the "
+                "server does not tell who belongs to the group",
+            )
         else:
             yield Passed(item=item, evidence=evidence)
 
@@ -333,11 +348,18 @@ def check_latency(facts: Reached, levels: LatencyLevels, ctx: Context) -> Iterat
     if facts.round_trip_s is None:
         yield NotChecked(reason="the round trip was not measured", error=facts.error)
         return
+    limit_s = levels.slow_ms / 1000
+    if facts.via and facts.round_trip_s >= limit_s:
+        yield NotChecked(
+            reason=f"measured through {facts.via}: most of it may be the check-up's own way into the site. "
+            "Declare the instance under backends: of a workstation; network.client-rtt measures it from there"
+        )
+        return
     yield from judge(
         "round_trip",
         Duration(facts.round_trip_s),
-        # From where we measure is not known: the way may be a VPN of ours, and no fault of the clinic's.
-        (Step(levels.slow_ms / 1000, Impact.NOTE, When.LATER),),
+        # Whether we are in the clinic or come by a VPN of ours is not known, so it may be no fault of its.
+        (Step(limit_s, Impact.NOTE, When.LATER),),
         worse=Worse.HIGHER,
         message="slow",
     )

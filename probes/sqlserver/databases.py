@@ -28,6 +28,7 @@ from checkup.api import (
 )
 from probes.sql.declared import MESSAGES, WHY, judge_declared
 from probes.sql.rows import reader
+from probes.sqlserver.availability import LogShipping
 
 _ANYONE = "VIEW ANY DATABASE (every login has it unless it was taken away)"
 
@@ -72,6 +73,8 @@ class Databases(SqlFacts[Database]):
         return tuple(one for one in self.rows if not one.is_system and one.source_database_id is None)
 
 
+# Most columns may be NULL by the documentation. One of a database that did not come up must not cost what is
+# known of all; options are judged of databases that are online.
 databases = Section(
     name="sqlserver-databases",
     facts=Databases,
@@ -81,14 +84,15 @@ databases = Section(
                 SqlVariant(
                     """
 SELECT d.name AS database_name, d.database_id AS database_id, d.source_database_id AS source_database_id,
-       d.create_date AS created_at, d.state_desc AS state, d.user_access_desc AS user_access,
-       d.is_read_only AS is_read_only, d.is_in_standby AS is_in_standby,
-       d.recovery_model_desc AS recovery_model, d.page_verify_option_desc AS page_verify,
-       d.is_auto_close_on AS is_auto_close, d.is_auto_shrink_on AS is_auto_shrink,
-       d.is_auto_create_stats_on AS is_auto_create_statistics,
-       d.is_auto_update_stats_on AS is_auto_update_statistics, d.is_trustworthy_on AS is_trustworthy,
-       d.compatibility_level AS compatibility_level, d.collation_name AS collation_name,
-       d.log_reuse_wait_desc AS log_reuse_wait,
+       d.create_date AS created_at, ISNULL(d.state_desc, N'') AS state,
+       ISNULL(d.user_access_desc, N'') AS user_access, ISNULL(d.is_read_only, 0) AS is_read_only,
+       ISNULL(d.is_in_standby, 0) AS is_in_standby, ISNULL(d.recovery_model_desc, N'') AS recovery_model,
+       ISNULL(d.page_verify_option_desc, N'') AS page_verify, ISNULL(d.is_auto_close_on, 0) AS is_auto_close,
+       ISNULL(d.is_auto_shrink_on, 0) AS is_auto_shrink,
+       ISNULL(d.is_auto_create_stats_on, 0) AS is_auto_create_statistics,
+       ISNULL(d.is_auto_update_stats_on, 0) AS is_auto_update_statistics,
+       ISNULL(d.is_trustworthy_on, 0) AS is_trustworthy, d.compatibility_level AS compatibility_level,
+       d.collation_name AS collation_name, ISNULL(d.log_reuse_wait_desc, N'') AS log_reuse_wait,
        CONVERT(nvarchar(128), SERVERPROPERTY(N'Collation')) AS server_collation
 FROM sys.databases AS d
 """,
@@ -137,10 +141,20 @@ declared_databases = Probe(
 
 # State and what it means; RESTORING and OFFLINE may be meant, so they are worth a question only.
 _DOWN = ("SUSPECT", "RECOVERY_PENDING", "EMERGENCY")
+_CLOSED = {"SINGLE_USER": "single", "RESTRICTED_USER": "restricted"}
 
 
-def check_state(facts: Databases, levels: NoLevels, ctx: Context) -> Iterator[Result]:
-    for one in facts.rows:
+@dataclass(frozen=True, slots=True)
+class StateNeeds:
+    databases: Databases
+    shipping: LogShipping | None
+
+
+def check_state(facts: StateNeeds, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+    copies = (
+        {one.database_name for one in facts.shipping.rows if one.is_copy} if facts.shipping else set[str]()
+    )
+    for one in facts.databases.rows:
         if one.source_database_id is not None:
             continue
         evidence = {"state": Text(one.state), "access": Text(one.user_access)}
@@ -152,10 +166,17 @@ def check_state(facts: Databases, levels: NoLevels, ctx: Context) -> Iterator[Re
                 item=one.database_name,
                 evidence=evidence,
             )
+        elif one.state == "RESTORING" and one.database_name in copies:
+            yield Passed(item=one.database_name, evidence=evidence)  # how it keeps up: sqlserver.log-shipping
         elif one.state != "ONLINE":
             yield Finding(impact=Impact.LIMITED, message="away", item=one.database_name, evidence=evidence)
-        elif one.user_access == "SINGLE_USER":
-            yield Finding(impact=Impact.LIMITED, message="single", item=one.database_name, evidence=evidence)
+        elif one.user_access in _CLOSED:
+            yield Finding(
+                impact=Impact.LIMITED,
+                message=_CLOSED[one.user_access],
+                item=one.database_name,
+                evidence=evidence,
+            )
         else:
             yield Passed(item=one.database_name, evidence=evidence)
 
@@ -170,6 +191,7 @@ database_state = Probe(
         "down": "{item} is in the state {state}: nobody can work with it.",
         "away": "{item} is in the state {state}.",
         "single": "{item} lets in one connection at a time ({access}).",
+        "restricted": "{item} lets in its owners and administrators only ({access}).",
     },
     why=(
         "SUSPECT, RECOVERY_PENDING and EMERGENCY say that the server could not bring the database up, often "
@@ -178,8 +200,9 @@ database_state = Probe(
     ),
     remedy=(
         "Read the cause in the error log before anything is touched, and keep the files as they are. Call "
-        "us: a repair may lose data that a restore would bring back. A database that is not needed: take it "
-        "out of the instance, so that the next check-up does not ask."
+        "us: a repair may lose data that a restore would bring back. Closed to users for work that is done: "
+        "ALTER DATABASE [name] SET MULTI_USER. A database that is not needed: take it out of the instance, "
+        "so that the next check-up does not ask."
     ),
     verify="SELECT name, state_desc, user_access_desc FROM sys.databases shows ONLINE and MULTI_USER.",
     rights=_ANYONE,
@@ -260,8 +283,8 @@ auto_close = Probe(
         "set": "AUTO_CLOSE of {item} is {setting}: the database shuts down whenever the last user leaves."
     },
     why=(
-        "The next one to open a case waits until the database is up again, with empty memory; and each start "
-        "reads the whole log. Databases made on Express have it on by default."
+        "The next one to open a case waits until the database is up again, with empty memory, and a database "
+        "that does not come up again is noticed by nobody. Databases made on Express have it on by default."
     ),
     remedy=(
         "ALTER DATABASE [name] SET AUTO_CLOSE OFF; nobody needs to leave. The way back: SET AUTO_CLOSE ON."
@@ -367,7 +390,7 @@ def check_recovery(facts: Databases, levels: RecoveryLevels, ctx: Context) -> It
             yield Passed(item=one.database_name, evidence=evidence)
         else:
             yield Finding(
-                impact=Impact.LIMITED,
+                impact=Impact.NOTE,
                 when=When.LATER,
                 function=RECOVERABILITY,
                 message="model",
@@ -391,7 +414,8 @@ recovery_model = Probe(
     ),
     remedy=(
         "Decide how much work may be lost. Where it is less than a day: ALTER DATABASE [name] SET RECOVERY "
-        "FULL, a full back-up, then log back-ups every 15 minutes. Where a day is fine, set the level "
+        "FULL, a full back-up, then log back-ups every 15 minutes (on Express by the Windows task scheduler "
+        "and sqlcmd); never FULL without them, or the log fills the disk. Where a day is fine, set the level "
         "`models` in the site file. The way back: SET RECOVERY SIMPLE."
     ),
     verify="SELECT name, recovery_model_desc FROM sys.databases shows the model agreed on.",

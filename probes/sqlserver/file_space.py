@@ -31,12 +31,13 @@ from checkup.api import (
     Worse,
 )
 from probes.sql.rows import reader
+from probes.sqlserver.databases import Databases
 from probes.sqlserver.files import express_limit
 from probes.sqlserver.places import volume_of
 from probes.sqlserver.volumes import Volumes
 
 RIGHTS = "CONNECT ANY DATABASE (before 2014: a user in each database, without any role)"
-_NOBODY = "no database of the clinic could be entered, or there is none"
+_NOBODY = "no database of the clinic that is written to could be entered, or there is none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,20 @@ WHERE f.type IN (0, 1)
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Filling:
+    spaces: FileSpaces
+    databases: Databases | None
+
+    def filled(self) -> list[tuple[str, list[FileSpace]]]:
+        """By database, in order of names; without those that are read-only, which never need more room."""
+        known = self.databases.rows if self.databases else ()
+        still = {one.database_name for one in known if one.is_read_only}
+        return [
+            (name, group) for name, group in sorted(self.spaces.by_database().items()) if name not in still
+        ]
+
+
 # --- room inside the files --------------------------------------------------------------------
 
 
@@ -117,10 +132,10 @@ class RoomLevels:
     free: float = 0.20  # of the data files (dbachecks filegrowthfreespacethreshold; Microsoft's rules: 0.25)
 
 
-def check_room(facts: FileSpaces, levels: RoomLevels, ctx: Context) -> Iterator[Result]:
+def check_room(facts: Filling, levels: RoomLevels, ctx: Context) -> Iterator[Result]:
     judged = {
         name: [one for one in group if one.kind == "ROWS" and one.used_bytes is not None]
-        for name, group in sorted(facts.by_database().items())
+        for name, group in facts.filled()
     }
     for name, group in judged.items():
         size, used = sum(one.size_bytes for one in group), sum(one.used for one in group)
@@ -189,17 +204,13 @@ def _relieved(one: FileSpace, group: Iterable[FileSpace]) -> bool:
     )
 
 
-def check_fixed(facts: FileSpaces, levels: FullLevels, ctx: Context) -> Iterator[Result]:
-    fixed = [
-        (one, group)
-        for _, group in sorted(facts.by_database().items())
-        for one in group
-        if not one.growth and one.size_bytes
-    ]
-    if not facts.rows:
+def check_fixed(facts: Filling, levels: FullLevels, ctx: Context) -> Iterator[Result]:
+    files = [(one, group) for _, group in facts.filled() for one in group]
+    fixed = [(one, group) for one, group in files if not one.growth and one.size_bytes]
+    if not files:
         yield NotApplicable(reason=_NOBODY)
     elif not fixed:
-        yield Passed(evidence={"files": Number(len(facts.rows))})
+        yield Passed(evidence={"files": Number(len(files))})
     for one, group in fixed:
         share = Ratio(one.used / one.size_bytes)
         evidence: dict[str, Value] = {
@@ -242,17 +253,13 @@ fixed_files = Probe(
 )
 
 
-def check_capped(facts: FileSpaces, levels: FullLevels, ctx: Context) -> Iterator[Result]:
-    capped = [
-        (one, group)
-        for _, group in sorted(facts.by_database().items())
-        for one in group
-        if one.growth and one.most_bytes
-    ]
-    if not facts.rows:
+def check_capped(facts: Filling, levels: FullLevels, ctx: Context) -> Iterator[Result]:
+    files = [(one, group) for _, group in facts.filled() for one in group]
+    capped = [(one, group) for one, group in files if one.growth and one.most_bytes]
+    if not files:
         yield NotApplicable(reason=_NOBODY)
     elif not capped:
-        yield Passed(evidence={"files": Number(len(facts.rows))})
+        yield Passed(evidence={"files": Number(len(files))})
     for one, group in capped:
         assert one.most_bytes
         share = Ratio(one.used / one.most_bytes)

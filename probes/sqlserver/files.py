@@ -171,15 +171,15 @@ express = Probe(
     levels=ExpressLevels(),
     kind="sqlserver",
     messages={
-        "tight": "The data files of {item} hold {size}, {share} of the {cap} that Express allows.",
+        "tight": "The data files of {item} take {size}, {share} of the {cap} that Express allows.",
         "full": (
-            "The data files of {item} hold {size}, {share} of the {cap} that Express allows: soon nothing "
-            "more can be entered."
+            "The data files of {item} take {size}, {share} of the {cap} that Express allows: soon they grow "
+            "no more, and when they are full nothing can be entered."
         ),
     },
     why=(
-        "At the limit of Express every entry that needs room fails with error 1105 or 1827, whatever room "
-        "the disk has."
+        "At the limit of Express the files grow no more: once the room within them is used up, every entry "
+        "that needs room fails with error 1105 or 1827, whatever room the disk has."
     ),
     remedy=(
         "Ask us for an archive run. If that does not last, plan SQL Server Standard, or a newer Express if "
@@ -367,10 +367,10 @@ system_drive = Probe(
         "the databases need: then both stop."
     ),
     remedy=(
-        "Plan a move to a drive of its own, with everyone out and after a full back-up: ALTER DATABASE "
-        "[name] MODIFY FILE (NAME = N'file', FILENAME = N'D:\\...'), take the database offline, move the "
-        "files, bring it online; tempdb: restart the service. The way back is the same. With a single drive, "
-        "watch its free space."
+        "Plan a move to a drive of its own, with everyone out, after a full back-up: ALTER DATABASE [name] "
+        "MODIFY FILE (NAME = N'file', FILENAME = N'D:\\...'), take it offline, move the files, give the "
+        "service's account full control of them and the folder, bring it online; tempdb: rights on the "
+        "folder, restart the service. The way back is the same. With a single drive, watch its free space."
     ),
     verify="SELECT name, physical_name FROM sys.master_files shows no C:.",
     rights=RIGHTS,
@@ -405,7 +405,8 @@ network_share = Probe(
     remedy=(
         "Move the files to a disk of the server, with everyone out and after a full back-up: ALTER DATABASE "
         "[name] MODIFY FILE (NAME = N'file', FILENAME = N'D:\\...'), take the database offline, move the "
-        "files, bring it online. The way back is the same with the old path."
+        "files, give the service's account full control of them and of the folder, bring it online. The way "
+        "back is the same with the old path."
     ),
     verify="SELECT name, physical_name FROM sys.master_files shows no path that begins with two backslashes.",
     rights=RIGHTS,

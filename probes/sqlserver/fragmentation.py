@@ -160,10 +160,10 @@ probe = Probe(
     },
     why="On turning disks a scattered index is read slowly; on any disk its half-empty pages take memory.",
     remedy=(
-        "Once a week, in a quiet hour, by a job of the Agent: ALTER INDEX ALL ON [schema].[table] "
-        "REORGANIZE; above 30 %, with nobody at work, REBUILD. Or IndexOptimize of Ola Hallengren's scripts. "
-        "Mind the log: its back-up gets larger that night. Gain: quicker lists. The way back: disable the "
-        "job."
+        "Once a week, in a quiet hour, by a job (on Express by the Windows task scheduler and sqlcmd): ALTER "
+        "INDEX ALL ON [schema].[table] REORGANIZE; above 30 %, with nobody at work, REBUILD. Or "
+        "IndexOptimize of Ola Hallengren's scripts. Mind the log: its back-up gets larger that night. Gain: "
+        "quicker lists. The way back: disable the job."
     ),
     verify="The next tune-up with --deep finds the indexes below 30 %.",
     rights="VIEW SERVER STATE, VIEW ANY DEFINITION, CONNECT ANY DATABASE",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkup.api import (
     Context,
+    Finding,
     Impact,
     NotApplicable,
     Number,
@@ -110,11 +111,18 @@ class Levels:
     full: float = 0.95  # beyond dbachecks' 90 %, where nothing but a change of the type helps
 
 
+_TAKES_NO_MORE = 0.999
+
+
 def check(facts: IdentityColumns, levels: Levels, ctx: Context) -> Iterator[Result]:
     if not facts.rows:
         yield NotApplicable(reason="no table numbers its rows by itself, or none has a row yet")
+    before = ctx.previous(IdentityColumns)
+    earlier = {one.item: one.last_number for one in before.rows} if before else {}
     for one in sorted(facts.rows, key=lambda one: one.item):
-        yield from judge(
+        # A list of kinds that is finished is no matter of days; but a table that is full stands still too.
+        still = one.used < _TAKES_NO_MORE and earlier.get(one.item) == one.last_number
+        for result in judge(
             "used",
             Ratio(round(one.used, 4)),
             (
@@ -125,7 +133,11 @@ def check(facts: IdentityColumns, levels: Levels, ctx: Context) -> Iterator[Resu
             message="soon",
             item=one.item,
             evidence={"last": Number(one.last_number), "type": Text(one.type_name)},
-        )
+        ):
+            if still and isinstance(result, Finding):
+                yield replace(result, impact=Impact.NOTE, when=When.LATER)
+            else:
+                yield result
 
 
 probe = Probe(

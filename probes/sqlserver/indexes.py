@@ -28,6 +28,7 @@ from checkup.api import (
     Worse,
 )
 from probes.sql.rows import reader
+from probes.sqlserver.databases import Databases
 from probes.sqlserver.uptime import UNKNOWN_START, days_up, listed, up
 
 RIGHTS = "VIEW SERVER STATE, VIEW ANY DEFINITION, CONNECT ANY DATABASE"
@@ -217,7 +218,23 @@ class UnusedLevels:
     shown: int = 10  # named in the report; the facts have all
 
 
-def check_unused(facts: Indexes, levels: UnusedLevels, ctx: Context) -> Iterator[Result]:
+# Rebuilding an index cleared what was counted of it: in 2012 until SP3 CU3, in 2014 until SP2.
+_FORGETFUL = (((11,), (11, 0, 6537)), ((12,), (12, 0, 5000)))
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedNeeds:
+    indexes: Indexes
+    databases: Databases | None
+
+    def closes(self, database: str) -> bool:
+        """A database that closes when nobody is in it forgets what its indexes were used for."""
+        rows = self.databases.rows if self.databases else ()
+        return any(one.database_name == database and one.is_auto_close for one in rows)
+
+
+def check_unused(needs: UnusedNeeds, levels: UnusedLevels, ctx: Context) -> Iterator[Result]:
+    facts = needs.indexes
     days = days_up(facts.server)
     if days is None:
         yield UNKNOWN_START
@@ -227,9 +244,19 @@ def check_unused(facts: Indexes, levels: UnusedLevels, ctx: Context) -> Iterator
             reason=f"the instance was started {days:.0f} days ago: what a month does not read is not known"
         )
         return
+    if any(first <= facts.server.version < mended for first, mended in _FORGETFUL):
+        yield NotChecked(reason="in this build the server forgets the uses of an index when it is rebuilt")
+        return
     if not facts.rows:
         yield NO_INDEXES
     for database, group in facts.by_database.items():
+        if needs.closes(database):
+            yield NotChecked(
+                item=database,
+                reason="it closes when nobody is in it (AUTO_CLOSE), and forgets each time what its indexes "
+                "were used for",
+            )
+            continue
         idle = [
             (one, f"{one.name} ({one.writes} writes, {one.reads} reads)")
             for one in group

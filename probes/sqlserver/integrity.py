@@ -115,7 +115,12 @@ def check_last(facts: Checked, levels: CheckLevels, ctx: Context) -> Iterator[Re
             if now - one.created_at <= late:
                 yield NotApplicable(item=name, reason=f"it is younger than {levels.late_days:g} days")
             else:
-                yield Finding(impact=Impact.MAJOR, function=RECOVERABILITY, message="never", item=name)
+                yield Finding(
+                    impact=Impact.LIMITED if one.is_system else Impact.MAJOR,
+                    function=RECOVERABILITY,
+                    message="never",
+                    item=name,
+                )
         else:
             age = Duration(max((now - found.checked_at).total_seconds(), 0.0))
             evidence: dict[str, Value] = {
@@ -129,7 +134,8 @@ def check_last(facts: Checked, levels: CheckLevels, ctx: Context) -> Iterator[Re
             else:
                 old = age.value > levels.old_days * 86400
                 yield Finding(
-                    impact=Impact.MAJOR if old else Impact.LIMITED,
+                    # master, model and msdb hold no record of a patient, and can be made anew.
+                    impact=Impact.MAJOR if old and not one.is_system else Impact.LIMITED,
                     function=RECOVERABILITY,
                     message="late",
                     item=name,
@@ -189,21 +195,32 @@ class CheckJobs(SqlFacts[CheckJob]):
     pass
 
 
-# run_status 1 is success; run_date and run_time are numbers, YYYYMMDD and HHMMSS ("sysjobhistory").
+# run_status and last_run_outcome 1 are success; dates and times are numbers, YYYYMMDD and HHMMSS
+# ("sysjobhistory (Transact-SQL)"). The history is kept to 1,000 rows of all jobs, and one that runs every few
+# minutes drives out a weekly one's; how a job ended last stays in sysjobservers.
 _CHECK_JOBS = """
 SELECT j.name AS job_name, j.enabled AS is_enabled,
        MAX(CASE WHEN s.subsystem = N'SSIS' THEN 1 ELSE 0 END) AS is_plan,
-       (SELECT MAX(CONVERT(datetime, CONVERT(char(8), h.run_date), 112)
+       ISNULL((SELECT MAX(CONVERT(datetime, CONVERT(char(8), h.run_date), 112)
                    + CONVERT(datetime, STUFF(STUFF(RIGHT('000000' + CONVERT(varchar(6), h.run_time), 6),
                                                    5, 0, ':'), 3, 0, ':'), 108))
         FROM msdb.dbo.sysjobhistory AS h
-        WHERE h.job_id = j.job_id AND h.step_id = 0 AND h.run_status = 1) AS last_done_at
+        WHERE h.job_id = j.job_id AND h.step_id = 0 AND h.run_status = 1),
+       MAX(CASE WHEN v.last_run_outcome = 1 AND v.last_run_date > 0
+                THEN DATEADD(second, v.last_run_time % 100 + (v.last_run_time / 100 % 100) * 60
+                                     + (v.last_run_time / 10000) * 3600,
+                             CONVERT(datetime, CONVERT(char(8), v.last_run_date), 112)) END)) AS last_done_at
 FROM msdb.dbo.sysjobs AS j
 JOIN msdb.dbo.sysjobsteps AS s ON s.job_id = j.job_id
-WHERE s.subsystem = N'SSIS' OR s.command LIKE N'%CHECKDB%' OR s.command LIKE N'%DatabaseIntegrityCheck%'
+LEFT JOIN msdb.dbo.sysjobservers AS v ON v.job_id = j.job_id AND v.server_id = 0
+WHERE (s.subsystem = N'SSIS' AND s.command COLLATE Latin1_General_CI_AS LIKE N'%Maintenance Plans%')
+   OR s.command COLLATE Latin1_General_CI_AS LIKE N'%CHECKDB%'
+   OR s.command COLLATE Latin1_General_CI_AS LIKE N'%DatabaseIntegrityCheck%'
 GROUP BY j.job_id, j.name, j.enabled
 """
-_JOB_TABLES = ("msdb.dbo.sysjobs", "msdb.dbo.sysjobsteps", "msdb.dbo.sysjobhistory")
+_JOB_TABLES = (
+    *("msdb.dbo.sysjobs", "msdb.dbo.sysjobsteps", "msdb.dbo.sysjobhistory", "msdb.dbo.sysjobservers"),
+)
 _JOB_RIGHTS = tuple(f"SELECT ON {table}" for table in _JOB_TABLES)
 
 check_jobs = Section(
@@ -275,7 +292,7 @@ integrity_job = Probe(
     why=_CHECK_WHY,
     remedy=_CHECK_REMEDY,
     verify="The history of the job shows success for last week, in the Agent's job activity monitor.",
-    rights="SELECT on msdb.dbo.sysjobs, msdb.dbo.sysjobsteps, msdb.dbo.sysjobhistory",
+    rights="SELECT on msdb.dbo.sysjobs, sysjobsteps, sysjobhistory, sysjobservers",
     references=("DBCC CHECKDB (Transact-SQL), Microsoft Learn", "sp_Blitz check 68, First Responder Kit"),
 )
 
@@ -372,7 +389,8 @@ page_repairs = Probe(
     levels=RepairLevels(),
     kind="sqlserver",
     messages={
-        "repaired": "{pages} damaged pages of {item} were repaired from the other server, the last on {last}."
+        "repaired": "{pages} damaged pages of {item} were fetched, or asked for, from the other server, the "
+        "last on {last}."
     },
     why="The repair hides what caused it: storage that damages pages, and will damage more.",
     remedy=(

@@ -36,8 +36,8 @@ NEVER = 5  # last_run_outcome: unknown
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`shortest_period_days` is how often the most frequent of its schedules in force means to run it, None
-    where that is no matter of days; `average_s` is of runs that went well."""
+    """`shortest_period_days` is the longest pause that the most frequent of its schedules in force means (3
+    for Monday to Friday), None where that is no matter of days; `average_s` is of runs that went well."""
 
     job_name: str
     is_enabled: bool
@@ -122,7 +122,11 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT k.job_id, COUNT(*) AS schedules,
            MIN(CASE e.freq_type WHEN 4 THEN e.freq_interval
-                                WHEN 8 THEN 7 * e.freq_recurrence_factor
+                                WHEN 8 THEN 7 * e.freq_recurrence_factor + 1
+                                            - SIGN(e.freq_interval & 1) - SIGN(e.freq_interval & 2)
+                                            - SIGN(e.freq_interval & 4) - SIGN(e.freq_interval & 8)
+                                            - SIGN(e.freq_interval & 16) - SIGN(e.freq_interval & 32)
+                                            - SIGN(e.freq_interval & 64)
                                 WHEN 16 THEN 31 * e.freq_recurrence_factor
                                 WHEN 32 THEN 31 * e.freq_recurrence_factor END) AS shortest_period_days
     FROM msdb.dbo.sysjobschedules AS k

@@ -152,8 +152,8 @@ log_space = Probe(
     why="A log that is full and cannot grow stops every entry with error 9002 until it is emptied.",
     remedy=(
         "SELECT name, log_reuse_wait_desc FROM sys.databases tells what keeps it. LOG_BACKUP: BACKUP LOG "
-        "[name] TO DISK = N'a folder on another machine'. ACTIVE_TRANSACTION: find the old transaction with "
-        "DBCC OPENTRAN and call us. Never delete the log file, never detach the database."
+        "[name] TO DISK = N'\\\\other machine\\share\\name.trn'. ACTIVE_TRANSACTION: find the old "
+        "transaction with DBCC OPENTRAN and call us. Never delete the log file, never detach the database."
     ),
     verify="DBCC SQLPERF(LOGSPACE) shows a lower share for the database.",
     rights="VIEW SERVER STATE; VIEW ANY DEFINITION to tell whether it may grow",

@@ -120,8 +120,8 @@ low = Probe(
     remedy=(
         "Now: end programs on the machine that it does not need. Then give SQL Server less: EXEC "
         "sp_configure 'show advanced options', 1; RECONFIGURE; EXEC sp_configure 'max server memory (MB)', "
-        "the machine's memory less 4 GB, in MB; RECONFIGURE. If that is less than the databases need, add "
-        "memory. The way back: the old number."
+        "three quarters of the machine's memory (above 16 GB: all but 4 GB) in MB; RECONFIGURE. If that is "
+        "less than the databases need, add memory. The way back: the old number."
     ),
     verify=(
         "SELECT available_physical_memory_kb FROM sys.dm_os_sys_memory stays above 262144 in working hours."
@@ -160,9 +160,9 @@ pressed = Probe(
     why="What it gives back it must read from the disk again; pages that Windows swaps out are slower still.",
     remedy=(
         "Find what else takes memory (Task Manager, Details, sorted by memory) and move it away. Set 'max "
-        "server memory (MB)' so that 4 GB or a tenth stay free. Where it comes back, give the service's "
-        "account 'Lock pages in memory' (secpol.msc) and restart the service; the way back is to take it "
-        "away."
+        "server memory (MB)' so that a quarter of the machine, at most 4 GB, stays free. Where it comes back "
+        "(not on Express), give the service's account 'Lock pages in memory' (secpol.msc) and restart the "
+        "service; the way back is to take it away."
     ),
     verify="SELECT process_physical_memory_low FROM sys.dm_os_process_memory shows 0 in working hours.",
     rights=RIGHTS,
@@ -250,7 +250,8 @@ health = Probe(
     why="Short of memory the instance refuses work, or reads from the disk what it held before.",
     remedy=(
         "Look whether 'max server memory (MB)' is much less than the machine could give, and raise it: EXEC "
-        "sp_configure 'max server memory (MB)', the machine's memory less 4 GB, in MB; RECONFIGURE. If it is "
+        "sp_configure 'max server memory (MB)', three quarters of the memory (above 16 GB: all but 4 GB) in "
+        "MB; RECONFIGURE. If it is "
         "not, add memory to the machine, and send us this report. The way back is the old number."
     ),
     verify="SELECT MAX(severity_level) FROM sys.dm_os_memory_health_history shows 1 a day later.",
@@ -307,6 +308,7 @@ FROM sys.dm_exec_query_resource_semaphores AS q
 @dataclass(frozen=True, slots=True)
 class GrantLevels:
     most: int = 0  # forced or given up since the start, or waiting now (sp_Blitz check 117)
+    often_per_day: float = 1.0  # forced or given up; fewer are worth a note; our own experience
 
 
 def check_grants(facts: MemoryGrants, levels: GrantLevels, ctx: Context) -> Iterator[Result]:
@@ -323,8 +325,9 @@ def check_grants(facts: MemoryGrants, levels: GrantLevels, ctx: Context) -> Iter
     }
     yield Metric(name="forced_per_day", value=Number(one.forced / days, "per day"))
     if max(one.forced, one.timed_out, one.waiting) > levels.most:
+        often = one.waiting > levels.most or (one.forced + one.timed_out) / days >= levels.often_per_day
         yield Finding(
-            impact=Impact.LIMITED,
+            impact=Impact.LIMITED if often else Impact.NOTE,
             when=When.LATER,
             message=worded("short", days),
             evidence=evidence,
@@ -344,8 +347,8 @@ grants = Probe(
     visits=frozenset({Visit.TUNE_UP}),
     messages=with_doubt(
         {
-            "short": "In {up} {forced} statements got less memory than they asked for and {given_up} gave up"
-            "; {waiting} are waiting for it now."
+            "short": "Statements that got less memory than they asked for in {up}: {forced}; that gave up: "
+            "{given_up}; that wait for it now: {waiting}."
         }
     ),
     why=(

@@ -83,10 +83,14 @@ WHERE r.name = N'sysadmin'
                 ),
             ),
             row=Administrator,
-            # sa, under whatever name, is always a member; who does not see that sees no other either.
+            # Any login sees the numbers of sysadmin's members, and not whose they are
+            # ("sys.server_role_members (Transact-SQL)"). sa is always one of them; the role is number 3.
             canary="""
-SELECT CASE WHEN EXISTS (SELECT 1 FROM sys.server_role_members AS m WHERE m.member_principal_id = 1)
-            THEN 0 ELSE 1 END AS filtered
+SELECT COUNT(CASE WHEN p.principal_id IS NULL THEN 1 END)
+       + CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END AS filtered
+FROM sys.server_role_members AS m
+LEFT JOIN sys.server_principals AS p ON p.principal_id = m.member_principal_id
+WHERE m.role_principal_id = 3
 """,
             most_rows=1000,
         )
@@ -199,10 +203,11 @@ sa = Probe(
     levels=NoLevels(),
     kind="sqlserver",
     messages={"enabled": "The login {name} (sa) is enabled, and the instance takes SQL logins."},
-    why="Everybody knows the name, no lock-out stops the guessing, and whoever gets in may do everything.",
+    why="Everybody knows the name and may guess at its password, and whoever gets in may do everything.",
     remedy=(
         "See that another member of sysadmin can log in, and ask us whether any of our programs uses sa. "
-        "Then: ALTER LOGIN sa DISABLE. Jobs that sa owns run on. The way back: ALTER LOGIN sa ENABLE."
+        "Then, by the name shown: ALTER LOGIN [sa] DISABLE. Jobs that sa owns run on. The way back: ALTER "
+        "LOGIN [sa] ENABLE."
     ),
     verify="SELECT name, is_disabled FROM sys.server_principals WHERE sid = 0x01 shows 1.",
     rights=RIGHTS,
@@ -323,7 +328,7 @@ owners = Probe(
     kind="sqlserver",
     visits=frozenset({Visit.TUNE_UP}),
     messages={
-        "gone": "The login that owns {item} is gone.",
+        "gone": "The login that owns {item} is gone, or its domain did not answer.",
         "other": "{item} belongs to {owner}.",
     },
     why="The owner may do everything in the database; one who is gone breaks what runs in the owner's name.",

@@ -97,7 +97,7 @@ no_patient_access = Probe(
     check=check_tables,
     levels=NoLevels(),
     kind="sqlserver",
-    messages={"readable": "The login of the check-up may read {readable} tables and views of {item}."},
+    messages={"readable": "Tables and views of {item} that the check-up's login may read: {readable}."},
     why="The check-up needs no row of any patient, so its login should not be able to read one.",
     remedy=(
         "In the database: EXEC sp_droprolemember N'db_datareader', N'login' (also db_owner), and DENY "

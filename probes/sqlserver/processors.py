@@ -20,6 +20,7 @@ from checkup.api import (
     Section,
     Sql,
     SqlFacts,
+    SqlServer,
     SqlVariant,
     Step,
     Visit,
@@ -80,6 +81,20 @@ UNTOLD = NotChecked(reason="the server names no processor")
 # --- processors that are not used -------------------------------------------------------------
 
 
+# Cores that one instance uses at most ("Compute capacity limits by edition of SQL Server"); in a virtual
+# machine a processor counts as a core. 2008 R2 counts sockets only.
+_MOST_CORES = {
+    "express": (((11,), 4),),
+    "web": (((11,), 16),),
+    "standard": (((11,), 16), ((13,), 24), ((17,), 32)),
+}
+
+
+def _most_cores(server: SqlServer) -> int | None:
+    fitting = [most for since, most in _MOST_CORES.get(server.edition, ()) if server.version >= since]
+    return fitting[-1] if fitting else None
+
+
 def check_offline(facts: Processors, levels: NoLevels, ctx: Context) -> Iterator[Result]:
     one = facts.one
     if one is None:
@@ -89,7 +104,10 @@ def check_offline(facts: Processors, levels: NoLevels, ctx: Context) -> Iterator
         "unused": Number(one.schedulers - one.online),
         "processors": Number(one.schedulers),
     }
-    if one.online < one.schedulers:
+    most = _most_cores(facts.server)
+    if most is not None and one.online >= most:  # what is left over is the edition's limit, and no fault
+        yield Passed(evidence={**evidence, "limit": Number(most)})
+    elif one.online < one.schedulers:
         yield Finding(impact=Impact.LIMITED, message="unused", evidence=evidence)
     else:
         yield Passed(evidence=evidence)
@@ -108,8 +126,8 @@ offline = Probe(
         "each leaves most of them idle, and all work queues at the rest."
     ),
     remedy=(
-        "Virtual machine: shut it down and give it the same number of cores in fewer sockets (Standard: 4 "
-        "sockets or 24 cores, Express: 1 socket or 4 cores). Else look for an affinity: sp_configure "
+        "Virtual machine: shut it down and give it the same number of cores in fewer sockets (Standard uses "
+        "4 sockets, Express 1). Else look for an affinity: sp_configure "
         "'affinity mask'. Gain: the processors that are paid for. The way back is the same setting."
     ),
     verify="SELECT COUNT(*) FROM sys.dm_os_schedulers WHERE status = 'VISIBLE OFFLINE' shows 0.",
@@ -182,6 +200,18 @@ ORDER BY e.at_ms DESC
 
 
 @dataclass(frozen=True, slots=True)
+class BusyNeeds:
+    minutes: BusyMinutes
+    processors: Processors | None
+
+    @property
+    def scale(self) -> float:
+        """The server tells its share of all processors of the machine, of which it may use but some."""
+        machine = self.processors.one if self.processors else None
+        return machine.schedulers / machine.online if machine else 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class BusyLevels:
     busy: float = 0.70  # average over the minutes known (SQL Assessment API, HighCPUUsage)
     least_minutes: int = 60  # fewer say nothing of a day; our own experience
@@ -193,19 +223,20 @@ def _too_few(facts: BusyMinutes, least: int) -> NotChecked | None:
     return NotChecked(reason=f"the server remembers only {len(facts.rows)} minutes of its load")
 
 
-def check_busy(facts: BusyMinutes, levels: BusyLevels, ctx: Context) -> Iterator[Result]:
-    if refused := _too_few(facts, levels.least_minutes):
+def check_busy(facts: BusyNeeds, levels: BusyLevels, ctx: Context) -> Iterator[Result]:
+    minutes = facts.minutes
+    if refused := _too_few(minutes, levels.least_minutes):
         yield refused
         return
     yield from judge(
         "share",
-        Ratio(facts.own),
+        Ratio(min(minutes.own * facts.scale, 1.0)),
         (Step(levels.busy, Impact.LIMITED),),
         worse=Worse.HIGHER,
         message="busy",
         evidence={
-            "minutes": Number(len(facts.rows)),
-            "full": Number(sum(one.own_percent >= levels.busy * 100 for one in facts.rows)),
+            "minutes": Number(len(minutes.rows)),
+            "full": Number(sum(one.own_percent * facts.scale >= levels.busy * 100 for one in minutes.rows)),
         },
     )
 
@@ -218,8 +249,8 @@ busy = Probe(
     kind="sqlserver",
     visits=frozenset({Visit.TUNE_UP}),
     messages={
-        "busy": "SQL Server took {share} of the processors over the last {minutes} minutes, and was at or "
-        "above the level in {full} of them."
+        "busy": "SQL Server took {share} of the processors that it may use over the last {minutes} "
+        "minutes, and was at or above the level in {full} of them."
     },
     why="When the processors are taken, every screen waits its turn, however good disk and network are.",
     remedy=(

@@ -31,7 +31,12 @@ MIB = 1024**2
 RIGHTS = "VIEW SERVER STATE, CONNECT ANY DATABASE"
 
 OFF, READ_ONLY, READ_WRITE, ERROR = 0, 1, 2, 3  # states ("sys.database_query_store_options")
+SECONDARY = 4  # since 2022: it keeps what a secondary replica runs
 _STATES = {OFF: "off", READ_ONLY: "read only", READ_WRITE: "read and write", ERROR: "error"}
+_STATES[SECONDARY] = "of a secondary replica"
+# Bits of readonly_reason that are the database's own state, and no fault: it is read-only, has a single user,
+# or is a secondary replica.
+_BY_NATURE = 1 | 2 | 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,13 @@ def _evidence(one: Store) -> dict[str, Value]:
 
 _NONE_ON = "Query Store is on in no database"
 
+
+def _stopped(one: Store) -> bool:
+    if one.desired_state == one.actual_state or one.actual_state == SECONDARY:
+        return False
+    return one.actual_state != READ_ONLY or not one.readonly_reason & _BY_NATURE
+
+
 query_store = Probe(
     id="sqlserver.query-store",
     title="Databases remember how their statements ran",
@@ -155,7 +167,7 @@ query_store_state = Probe(
     title="Query Store works where it was turned on",
     check=_each(
         lambda one: one.desired_state != OFF or one.actual_state != OFF,
-        lambda one: one.desired_state != one.actual_state,
+        _stopped,
         "differs",
         _NONE_ON,
     ),
@@ -169,8 +181,9 @@ query_store_state = Probe(
     why="It stopped recording, mostly because it is full: what happened since is not known.",
     remedy=(
         "Full (reason 65536): ALTER DATABASE [name] SET QUERY_STORE (MAX_STORAGE_SIZE_MB = twice as much, "
-        "SIZE_BASED_CLEANUP_MODE = AUTO). Then ALTER DATABASE [name] SET QUERY_STORE (OPERATION_MODE = "
-        "READ_WRITE). In the state `error` call us. Gain: it records again. The way back: the old numbers."
+        "SIZE_BASED_CLEANUP_MODE = AUTO). 524288: the database's disk is full. Then ALTER DATABASE [name] "
+        "SET QUERY_STORE (OPERATION_MODE = READ_WRITE). In the state `error` call us. Gain: it records "
+        "again. The way back: the old numbers."
     ),
     verify="actual_state and desired_state of sys.database_query_store_options agree in the database.",
     rights=RIGHTS,

@@ -183,7 +183,7 @@ def _place(facts: Story, database: str) -> str:
     if facts.files is None:
         return "not known"
     mounts = facts.volumes.mounts if facts.volumes else ()
-    return where(newest, mounts, data_volumes(facts.files, facts.volumes))
+    return where(newest, mounts, data_volumes(database, facts.files, facts.volumes))
 
 
 restore_story = Probe(
@@ -205,9 +205,9 @@ restore_story = Probe(
     ),
     remedy=(
         "Follow the findings on full, differential and log back-ups of this database first. Then BACKUP "
-        "DATABASE [name] TO DISK = N'a folder on another machine' WITH CHECKSUM every night, and in the "
-        "model FULL also BACKUP LOG [name] every 15 to 60 minutes. Agree with us how much work may be lost, "
-        "and set the level lost_hours to it."
+        "DATABASE [name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM every night, to a new file on "
+        "another machine, and in the model FULL also BACKUP LOG [name] every 15 to 60 minutes. Agree with us "
+        "how much work may be lost, and set the level lost_hours to it."
     ),
     verify="The next check-up names a moment of the same day to which each database could be restored.",
     rights=f"{RIGHTS}; SELECT on msdb.dbo.backupmediaset, msdb.dbo.restorehistory; VIEW ANY DEFINITION",

@@ -115,7 +115,8 @@ service_account = Probe(
     remedy=(
         "In SQL Server Configuration Manager, not in Windows' list of services, give the service its virtual "
         "account: NT SERVICE\\MSSQLSERVER and NT SERVICE\\SQLSERVERAGENT, for a named instance NT "
-        "SERVICE\\MSSQL$NAME. It restarts. Let the account write to the back-up folder. The way back is the "
+        "SERVICE\\MSSQL$NAME and NT SERVICE\\SQLAgent$NAME. "
+        "It restarts. Let the account write to the back-up folder. The way back is the "
         "same page."
     ),
     verify="SELECT servicename, service_account FROM sys.dm_server_services shows the new account.",

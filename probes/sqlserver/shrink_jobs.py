@@ -23,6 +23,7 @@ from checkup.api import (
     When,
 )
 from probes.sql.rows import reader
+from probes.sqlserver.jobs import WITH_AGENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,20 @@ shrink_jobs = Section(
                 SqlVariant(
                     """
 SELECT j.name AS job_name,
-       SUM(CASE WHEN s.command LIKE N'%SHRINKDATABASE%' OR s.command LIKE N'%SHRINKFILE%' THEN 1 ELSE 0 END)
+       SUM(CASE WHEN s.command COLLATE Latin1_General_CI_AS LIKE N'%SHRINKDATABASE%'
+                  OR s.command COLLATE Latin1_General_CI_AS LIKE N'%SHRINKFILE%' THEN 1 ELSE 0 END)
            AS shrinking_steps,
        SUM(CASE WHEN s.subsystem = N'SSIS' THEN 1 ELSE 0 END) AS plan_steps
 FROM msdb.dbo.sysjobs AS j
 JOIN msdb.dbo.sysjobsteps AS s ON s.job_id = j.job_id
 WHERE j.enabled = 1
-  AND (s.command LIKE N'%SHRINKDATABASE%' OR s.command LIKE N'%SHRINKFILE%' OR s.subsystem = N'SSIS')
+  AND (s.command COLLATE Latin1_General_CI_AS LIKE N'%SHRINKDATABASE%'
+       OR s.command COLLATE Latin1_General_CI_AS LIKE N'%SHRINKFILE%'
+       OR (s.subsystem = N'SSIS' AND s.command COLLATE Latin1_General_CI_AS LIKE N'%Maintenance Plans%'))
 GROUP BY j.job_id, j.name
 """,
                     reads=("msdb.dbo.sysjobs", "msdb.dbo.sysjobsteps"),
+                    editions=WITH_AGENT,
                     rights=("SELECT ON msdb.dbo.sysjobs", "SELECT ON msdb.dbo.sysjobsteps"),
                 ),
             ),

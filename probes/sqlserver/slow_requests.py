@@ -1,7 +1,7 @@
 """Requests to the storage that took longer than fifteen seconds, as the error log notes them.
 
 The note (833) has no header with its number: its own text is searched for. It names a file and counts; only
-the count and the time are kept.
+the count and the time are used.
 """
 
 from __future__ import annotations
@@ -9,30 +9,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from checkup.api import (
-    JSON,
     Context,
     Finding,
     Impact,
     Instant,
-    Keep,
     NotChecked,
     Number,
-    Passed,
     Probe,
     Result,
     Section,
-    Sql,
     SqlFacts,
-    SqlVariant,
     Value,
     When,
     Worse,
 )
-from probes.sql.rows import reader
-from probes.sqlserver.error_log import RIGHTS, ErrorLogBegin, LogLine, LogLines
+from probes.sqlserver.error_log import (
+    LEAST_DAYS,
+    LOOK_BACK_DAYS,
+    NOW_WRITTEN,
+    RIGHTS,
+    ErrorLogBegin,
+    lines_with,
+    parsed,
+    window,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +50,29 @@ class SlowNotes(SqlFacts[SlowNote]):
     pass
 
 
-_lines = reader(LogLines, LogLine)
-_NOTE = re.compile(r"SQL Server has encountered (\d{1,9}) occurrence\(s\) of I/O requests taking longer than")
+_NOTE = re.compile(
+    r"SQL Server has encountered (\d{1,9}) occurrence\(s\) of I/O requests taking longer than.*"
+)
 
 
-def _parse(raw: JSON, source: str, version: int) -> SlowNotes:
-    """A line that is not of the form asked for is dropped unread, of the rest all but count and time."""
-    lines = _lines(raw, source, version)
-    kept = [(line.LogDate, _NOTE.match(line.Text.strip())) for line in lines.rows]
-    return SlowNotes(
-        rows=tuple(SlowNote(at, int(found[1])) for at, found in kept if found is not None),
-        server=lines.server,
-        missing=lines.missing,
-    )
+def _note(at: datetime, text: str) -> SlowNote | None:
+    found = _NOTE.fullmatch(text)
+    return SlowNote(at, int(found[1])) if found else None
 
 
 slow_notes = Section(
     name="sqlserver-slow-requests",
     facts=SlowNotes,
     collect={
-        "sqlserver": Sql(
-            (
-                SqlVariant(
-                    "EXEC master.sys.xp_readerrorlog 0, 1, N'requests taking longer than', N'SQL Server has "
-                    "encountered', NULL, NULL, N'desc'",
-                    reads=("master.sys.xp_readerrorlog",),
-                    rights=("EXECUTE ON master.sys.xp_readerrorlog",),
-                ),
-                SqlVariant(
-                    "EXEC master.sys.sp_readerrorlog 0, 1, N'requests taking longer than', N'SQL Server has "
-                    "encountered'",
-                    reads=("master.sys.sp_readerrorlog",),
-                    since=(16,),
-                    rights=("VIEW ANY ERROR LOG",),
-                ),
-            ),
-            row=LogLine,
-            keep=Keep("Text", _NOTE.pattern + ".*"),
+        "sqlserver": lines_with(
+            NOW_WRITTEN,
+            ("requests taking longer than", "SQL Server has encountered"),
+            _NOTE,
             most_rows=2000,
-            timeout_s=30,
-            cost="medium",
         )
     },
-    parse=_parse,
-    privacy="counts and times of notes; no message",
+    parse=parsed(SlowNotes, _note),
+    privacy="counts and times of notes, with the names of the files; no other message",
 )
 
 
@@ -102,26 +84,26 @@ class SlowNeeds:
 
 @dataclass(frozen=True, slots=True)
 class SlowLevels:
-    days: float = 30.0  # back from now; the contract's shortest interval between two check-ups
+    days: float = float(LOOK_BACK_DAYS)  # back from now
+    least_days: int = LEAST_DAYS
     repeated: int = 2  # notes; one may be a machine that was copied or moved
 
 
 def check(facts: SlowNeeds, levels: SlowLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.begin.rows:
-        yield NotChecked(reason="the error log is in a language in which we do not know this note")
+    known = window(facts.begin.rows, facts.notes.server.asked_at, levels.days, levels.least_days)
+    if isinstance(known, NotChecked):
+        yield known
         return
-    known_since = min(one.at for one in facts.begin.rows)
-    after = max(known_since, ctx.collected_at - timedelta(days=levels.days))
-    recent = [one for one in facts.notes.rows if one.at >= after]
+    recent = [one for one in facts.notes.rows if one.at >= known.since]
     if not recent:
-        yield Passed(evidence={"since": Instant(after)})
+        yield known.passed()
         return
     repeated = len(recent) >= levels.repeated
     notes = Number(len(recent))
     evidence: dict[str, Value] = {
         "notes": notes,
         "requests": Number(sum(one.requests for one in recent)),
-        "since": Instant(after),
+        "since": Instant(known.since),
         "last": Instant(max(one.at for one in recent)),
     }
     yield Finding(

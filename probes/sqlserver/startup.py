@@ -1,4 +1,4 @@
-"""How the instance is started: its trace flags, and the session that records trouble."""
+"""Trace flags, in force and at the start, and the session that records trouble."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from checkup.api import (
     Finding,
     Impact,
     NoLevels,
-    NotApplicable,
     NotChecked,
     Number,
     Passed,
@@ -42,8 +41,8 @@ class StartupFlags(SqlFacts[StartupParameters]):
 
 _DIGITS = re.compile(r"\d+")  # what may follow is Windows' own end of a text
 
-# DBCC TRACESTATUS gives no result at all where no flag is on; and only a start parameter outlives a restart.
-# The first parameters are paths (-d, -e, -l) and are counted only ("sys.dm_server_registry (Transact-SQL)").
+# Only a start parameter outlives a restart. The first parameters are paths (-d, -e, -l) and are counted only
+# ("sys.dm_server_registry (Transact-SQL)").
 startup_flags = Section(
     name="sqlserver-startup-flags",
     facts=StartupFlags,
@@ -75,26 +74,68 @@ GROUP BY CASE WHEN CONVERT(nvarchar(40), r.value_data) LIKE N'-[tT][0-9]%'
 
 
 @dataclass(frozen=True, slots=True)
+class FlagInForce:
+    """A row as DBCC TRACESTATUS gives it; the names of the columns are its own."""
+
+    TraceFlag: int
+    Status: int
+    Global: int
+    Session: int
+
+
+class FlagsInForce(SqlFacts[FlagInForce]):
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """Those that are on for all sessions, and not for the check-up's alone."""
+        return tuple(str(one.TraceFlag) for one in self.rows if one.Status and one.Global)
+
+
+# It gives no result set at all where no flag is on ("DBCC TRACESTATUS (Transact-SQL)").
+flags_in_force = Section(
+    name="sqlserver-trace-flags",
+    facts=FlagsInForce,
+    collect={
+        "sqlserver": Sql(
+            (SqlVariant("DBCC TRACESTATUS (-1) WITH NO_INFOMSGS", reads=("DBCC TRACESTATUS",)),),
+            row=FlagInForce,
+        )
+    },
+    parse=reader(FlagsInForce, FlagInForce),
+    privacy="numbers of trace flags",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Without the start parameters (Linux, 2008 R2 before SP1, for want of the right) those in force tell
+    all but where they come from."""
+
+    in_force: FlagsInForce
+    at_start: StartupFlags | None
+
+
+@dataclass(frozen=True, slots=True)
 class FlagLevels:
     # Known to do no harm ("DBCC TRACEON, trace flags"): tempdb's and growth's of before 2016, deadlocks into
     # the error log, no note of each back-up, fixes of the optimizer, light profiling.
     harmless: tuple[str, ...] = ("1117", "1118", "1204", "1222", "3226", "4199", "7412")
 
 
-def check_flags(facts: StartupFlags, levels: FlagLevels, ctx: Context) -> Iterator[Result]:
-    if facts.server.platform == "linux":
-        yield NotApplicable(reason="on Linux the flags are in mssql.conf, which the server does not show")
-        return
-    if not facts.rows:
-        yield NotChecked(reason="the server does not show what its service starts with")
-        return
-    told = (_DIGITS.match(one.trace_flag or "") for one in facts.rows)
-    flags = [found[0] for found in told if found]
-    odd = [flag for flag in flags if flag not in levels.harmless]
+def check_flags(facts: Flags, levels: FlagLevels, ctx: Context) -> Iterator[Result]:
+    rows = facts.at_start.rows if facts.at_start else ()
+    told = (_DIGITS.match(one.trace_flag or "") for one in rows)
+    at_start = {str(int(found[0])) for found in told if found}
+    in_force = set(facts.in_force.everywhere)
+    known = at_start | in_force
+    odd = sorted(known - set(levels.harmless), key=int)
     for flag in odd:
-        yield Finding(impact=Impact.NOTE, when=When.LATER, message="odd", item=flag)
+        if flag not in at_start:
+            message = "meanwhile" if rows else "odd"
+        else:
+            message = "starts" if flag in in_force else "waits"
+        yield Finding(impact=Impact.NOTE, when=When.LATER, message=message, item=flag)
     if not odd:
-        yield Passed(evidence={"flags": Number(len(flags))})
+        yield Passed(evidence={"flags": Number(len(known))})
 
 
 flags = Probe(
@@ -104,19 +145,26 @@ flags = Probe(
     levels=FlagLevels(),
     kind="sqlserver",
     visits=frozenset({Visit.TUNE_UP}),
-    messages={"odd": "The instance starts with the trace flag {item}, whose reason nobody has told us."},
+    messages={
+        "odd": "The trace flag {item} is on, whose reason nobody has told us.",
+        "starts": "The instance starts with the trace flag {item}, whose reason nobody has told us.",
+        "waits": "The trace flag {item} is among the start parameters and not on: somebody turned it off, or "
+        "the instance was not started since.",
+        "meanwhile": "The trace flag {item} was turned on while the instance ran, and is gone after its next "
+        "start; nobody has told us its reason.",
+    },
     why=(
         "Trace flags change how the server works, often as the cure of a fault that an update has mended "
         "since."
     ),
     remedy=(
-        "Ask who set it and for what. If nobody knows: SQL Server Configuration Manager, SQL Server "
-        "Services, the instance, Properties, Startup Parameters: note the flag, remove it, restart the "
-        "service in a quiet hour. Gain: an instance like others. The way back: add it there. If it is meant, "
-        "add it to `harmless`."
+        "Ask who set it and for what. If nobody knows, note it and remove it in SQL Server Configuration "
+        "Manager, the service, Properties, Startup Parameters (before 2012: Advanced; Linux: mssql-conf "
+        "traceflag NUMBER off), and restart it in a quiet hour. Gain: an instance like others. The way back: "
+        "add it there. One that is meant: add it to `harmless`."
     ),
     verify="DBCC TRACESTATUS (-1) does not list the flag.",
-    rights="VIEW SERVER STATE",
+    rights="any login; VIEW SERVER STATE for the start parameters",
     references=("DBCC TRACEON, trace flags, Microsoft Learn", "SQL Assessment API, rules of trace flags"),
 )
 

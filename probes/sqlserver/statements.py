@@ -1,8 +1,14 @@
-"""Which statements take the most, by hash and never by text; and plans that are used once."""
+"""Which statements take the most, by hash and never by text; and plans that are used once.
+
+Two memories of the server tell it: Query Store, of each database that has it on, which outlives a restart;
+and the plan cache, of the whole instance, which forgets at each restart and when memory is short. A database
+with the first is judged by that alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -134,6 +140,134 @@ OPTION (MAXDOP 1)
 )
 
 
+# --- what Query Store remembers ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """As `Statement`, of one database and of the last seven days, by its Query Store. `total_…` are of all
+    that the database ran in that time."""
+
+    database: str
+    statement_hash: str
+    object_name: str
+    plans: int
+    runs: int
+    processor_ms: int
+    elapsed_ms: int
+    page_reads: int
+    first_at: datetime
+    total_processor_ms: int
+    total_elapsed_ms: int
+    total_page_reads: int
+
+
+class StoredStatements(SqlFacts[StoredStatement]):
+    pass
+
+
+# Seven days: a whole week, whichever day the visit is on.
+# A row of the statistics is one plan in one interval, and of the interval under way there may be several:
+# averages are weighed by their runs. Times are in microseconds, reads in pages of 8 KB, moments in UTC, which
+# are put on the server's clock like all others ("sys.query_store_runtime_stats (Transact-SQL)"). Those of
+# the server itself are left out.
+stored_statements = Section(
+    name="sqlserver-stored-statements",
+    facts=StoredStatements,
+    collect={
+        "sqlserver": Sql(
+            (
+                SqlVariant(
+                    """
+SELECT DB_NAME() AS [database], CONVERT(varchar(18), h.query_hash, 1) AS statement_hash,
+       ISNULL(OBJECT_NAME(CONVERT(int, h.object_id)), N'') AS object_name, h.plans AS plans, h.runs AS runs,
+       CONVERT(bigint, h.processor_us / 1000) AS processor_ms,
+       CONVERT(bigint, h.elapsed_us / 1000) AS elapsed_ms, CONVERT(bigint, h.page_reads) AS page_reads,
+       DATEADD(minute, DATEDIFF(minute, SYSUTCDATETIME(), SYSDATETIME()),
+               CONVERT(datetime2(0), SWITCHOFFSET(h.first_at, N'+00:00'))) AS first_at,
+       CONVERT(bigint, h.total_processor_us / 1000) AS total_processor_ms,
+       CONVERT(bigint, h.total_elapsed_us / 1000) AS total_elapsed_ms,
+       CONVERT(bigint, h.total_page_reads) AS total_page_reads
+FROM (
+    SELECT q.query_hash AS query_hash, MAX(q.object_id) AS object_id, COUNT(DISTINCT r.plan_id) AS plans,
+           SUM(r.count_executions) AS runs, SUM(r.count_executions * r.avg_cpu_time) AS processor_us,
+           SUM(r.count_executions * r.avg_duration) AS elapsed_us,
+           SUM(r.count_executions * r.avg_logical_io_reads) AS page_reads,
+           MIN(r.first_execution_time) AS first_at,
+           SUM(SUM(r.count_executions * r.avg_cpu_time)) OVER () AS total_processor_us,
+           SUM(SUM(r.count_executions * r.avg_duration)) OVER () AS total_elapsed_us,
+           SUM(SUM(r.count_executions * r.avg_logical_io_reads)) OVER () AS total_page_reads,
+           ROW_NUMBER() OVER (ORDER BY SUM(r.count_executions * r.avg_cpu_time) DESC) AS by_processor,
+           ROW_NUMBER() OVER (ORDER BY SUM(r.count_executions * r.avg_duration) DESC) AS by_elapsed,
+           ROW_NUMBER() OVER (ORDER BY SUM(r.count_executions * r.avg_logical_io_reads) DESC) AS by_reads
+    FROM sys.query_store_runtime_stats_interval AS i
+    JOIN sys.query_store_runtime_stats AS r ON r.runtime_stats_interval_id = i.runtime_stats_interval_id
+    JOIN sys.query_store_plan AS p ON p.plan_id = r.plan_id
+    JOIN sys.query_store_query AS q ON q.query_id = p.query_id
+    WHERE i.start_time >= DATEADD(day, -7, SYSDATETIMEOFFSET()) AND q.is_internal_query = 0
+    GROUP BY q.query_hash
+) AS h
+WHERE h.by_processor <= 20 OR h.by_elapsed <= 20 OR h.by_reads <= 20
+OPTION (MAXDOP 1)
+""",
+                    reads=(
+                        "sys.query_store_runtime_stats_interval",
+                        "sys.query_store_runtime_stats",
+                        "sys.query_store_plan",
+                        "sys.query_store_query",
+                    ),
+                    since=(13,),
+                    rights=("VIEW DATABASE STATE", "CONNECT ANY DATABASE"),
+                ),
+            ),
+            row=StoredStatement,
+            scope="database",
+            most_rows=60,
+            timeout_s=30,
+            cost="medium",
+        )
+    },
+    parse=reader(StoredStatements, StoredStatement),
+    privacy="hashes of statements, names of procedures, counts and times; no text of a statement",
+)
+
+
+def together(rows: Iterable[StoredStatement]) -> tuple[Statement, ...]:
+    """Statements by hash over all databases with a Query Store: programs send the same to several."""
+    by_hash: dict[str, list[StoredStatement]] = defaultdict(list)
+    databases: dict[str, StoredStatement] = {}
+    for one in rows:
+        by_hash[one.statement_hash].append(one)
+        databases[one.database] = one
+    whole = tuple(databases.values())
+    return tuple(
+        Statement(
+            statement_hash=name,
+            database_name=", ".join(sorted(one.database for one in found)),
+            object_name=next((one.object_name for one in found if one.object_name), ""),
+            plans=sum(one.plans for one in found),
+            runs=sum(one.runs for one in found),
+            processor_ms=sum(one.processor_ms for one in found),
+            elapsed_ms=sum(one.elapsed_ms for one in found),
+            page_reads=sum(one.page_reads for one in found),
+            first_at=min(one.first_at for one in found),
+            total_processor_ms=sum(one.total_processor_ms for one in whole),
+            total_elapsed_ms=sum(one.total_elapsed_ms for one in whole),
+            total_page_reads=sum(one.total_page_reads for one in whole),
+        )
+        for name, found in by_hash.items()
+    )
+
+
+# --- the largest ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TopNeeds:
+    cached: Statements
+    stored: StoredStatements | None
+
+
 @dataclass(frozen=True, slots=True)
 class TopLevels:
     share: float = 0.25  # of all processor time, duration or reads: mending it is felt; our own experience
@@ -142,23 +276,41 @@ class TopLevels:
 
 _KINDS = {"processor": "processor time", "elapsed": "duration", "reads": "pages read"}
 
+# What has no hash of its own, such as the steps of cursors, has nothing in common that could be mended.
+_NO_HASH = "0x" + "0" * 16
 
-def check_top(facts: Statements, levels: TopLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.rows:
-        yield NotApplicable(reason="the plan cache holds no statement")
+
+def check_top(facts: TopNeeds, levels: TopLevels, ctx: Context) -> Iterator[Result]:
+    kept = facts.stored.rows if facts.stored else ()
+    stored = together(kept)
+    # Of databases without Query Store; what they share with another is the same statement for us.
+    covered, hashes = {one.database for one in kept}, {one.statement_hash for one in stored}
+    cached = tuple(
+        one
+        for one in facts.cached.rows
+        if one.database_name not in covered and one.statement_hash not in hashes
+    )
+    if not stored and not cached:
+        yield NotApplicable(reason="neither the plan cache nor a Query Store holds a statement")
         return
-    for one in facts.rows:
+    for one in (*stored, *cached):
         for kind, share in one.shares.items():
             yield Metric(name=f"{kind}_share", value=Ratio(round(share, 4)), item=one.statement_hash)
-    total_s = facts.rows[0].total_processor_ms / 1000
-    heavy = [one for one in facts.rows if max(one.shares.values()) >= levels.share]
-    if total_s < levels.least_s or not heavy:
-        largest = max(facts.rows, key=lambda one: one.processor_ms)
+    found = [*_heavy(stored, "stored", levels), *_heavy(cached, "heavy", levels)]
+    yield from found
+    if not found:
+        largest = max(stored or cached, key=lambda one: one.processor_ms)
         yield Passed(
             evidence={"largest": Text(largest.name), "share": Ratio(round(largest.shares["processor"], 4))}
         )
+
+
+def _heavy(rows: Sequence[Statement], message: str, levels: TopLevels) -> Iterator[Finding]:
+    if not rows or rows[0].total_processor_ms / 1000 < levels.least_s:
         return
-    for one in heavy:
+    for one in rows:
+        if one.statement_hash == _NO_HASH or max(one.shares.values()) < levels.share:
+            continue
         kind = max(one.shares, key=lambda name: one.shares[name])
         share = Ratio(round(one.shares[kind], 4))
         evidence: dict[str, Value] = {
@@ -174,7 +326,7 @@ def check_top(facts: Statements, levels: TopLevels, ctx: Context) -> Iterator[Re
         yield Finding(
             impact=Impact.NOTE,
             when=When.LATER,
-            message="heavy",
+            message=message,
             item=one.statement_hash,
             evidence=evidence,
             value=share,
@@ -191,7 +343,9 @@ top = Probe(
     visits=frozenset({Visit.TUNE_UP}),
     messages={
         "heavy": "The statement {where} takes {share} of the {of}: {runs} runs since {since}, {each} and "
-        "{pages} pages each, {plans} plans."
+        "{pages} pages each, {plans} plans.",
+        "stored": "The statement {where} took {share} of the {of} of the last seven days, by Query Store: "
+        "{runs} runs, {each} and {pages} pages each, {plans} plans.",
     },
     why="One statement mended is felt by everybody; the hash stays the same from visit to visit.",
     remedy=(
@@ -201,7 +355,10 @@ top = Probe(
     ),
     verify="The next tune-up, after our release, shows a smaller share for the same hash.",
     rights=RIGHTS,
-    references=("sys.dm_exec_query_stats (Transact-SQL), Microsoft Learn",),
+    references=(
+        "sys.query_store_runtime_stats (Transact-SQL), Microsoft Learn",
+        "sys.dm_exec_query_stats (Transact-SQL), Microsoft Learn",
+    ),
 )
 
 

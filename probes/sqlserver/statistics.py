@@ -213,7 +213,8 @@ old = Probe(
     },
     why="By old statistics the server expects few rows where there are many, and takes the slow way.",
     remedy=(
-        "Once a week, in a quiet hour, by a job of the Agent, in the database: EXEC sp_updatestats. Where "
+        "Once a week, in a quiet hour, by a job of the Agent (on Express by the Windows task scheduler and "
+        "sqlcmd), in the database: EXEC sp_updatestats. Where "
         "one table is slow now: UPDATE STATISTICS [schema].[table]. Gain: quicker lists from the next call "
         "on. The way back: disable the job; single plans can get slower, then call us."
     ),

@@ -23,40 +23,12 @@ from checkup.api import (
     When,
 )
 from probes.sql.rows import reader
+from probes.sqlserver.configuration import Configuration
 
-
-@dataclass(frozen=True, slots=True)
-class SurfaceOption:
-    option_name: str
-    in_use: int
-
-
-class SurfaceOptions(SqlFacts[SurfaceOption]):
-    pass
-
-
-surface_options = Section(
-    name="sqlserver-surface",
-    facts=SurfaceOptions,
-    collect={
-        "sqlserver": Sql(
-            (
-                SqlVariant(
-                    """
-SELECT c.name AS option_name, CONVERT(int, c.value_in_use) AS in_use
-FROM sys.configurations AS c
-WHERE c.name IN (N'xp_cmdshell', N'Ole Automation Procedures', N'Ad Hoc Distributed Queries', N'clr enabled',
-                 N'cross db ownership chaining', N'remote access', N'scan for startup procs')
-""",
-                    reads=("sys.configurations",),
-                ),
-            ),
-            row=SurfaceOption,
-            most_rows=50,
-        )
-    },
-    parse=reader(SurfaceOptions, SurfaceOption),
-    privacy="seven options of the instance",
+# Those that let code or data out of the database (dbachecks' CIS set, SQL Assessment API).
+_DOORS = (
+    *("xp_cmdshell", "Ole Automation Procedures", "Ad Hoc Distributed Queries", "clr enabled"),
+    *("cross db ownership chaining", "remote access", "scan for startup procs"),
 )
 
 
@@ -65,25 +37,28 @@ class SurfaceLevels:
     needed: tuple[str, ...] = ()  # options that our software, or the clinic's, is known to need
 
 
-# Runs programs of the machine: worth more than the rest (dbachecks' CIS set, SQL Assessment API).
+# Runs programs of the machine: worth more than the rest.
 _SHELL = "xp_cmdshell"
 
 
-def check_surface(facts: SurfaceOptions, levels: SurfaceLevels, ctx: Context) -> Iterator[Result]:
-    if not facts.rows:
-        yield NotChecked(reason="the server showed none of these options")
+def check_surface(facts: Configuration, levels: SurfaceLevels, ctx: Context) -> Iterator[Result]:
     needed = {name.casefold() for name in levels.needed}
-    for one in facts.rows:
-        if not one.in_use or one.option_name.casefold() in needed:
-            yield Passed(item=one.option_name, evidence={"setting": Text("on" if one.in_use else "off")})
+    known = [(name, facts.in_use(name)) for name in _DOORS]
+    if all(value is None for _, value in known):
+        yield NotChecked(reason="the server showed none of these options")
+    for name, value in known:
+        if value is None:
             continue
-        shell = one.option_name == _SHELL
+        if not value or name.casefold() in needed:
+            yield Passed(item=name, evidence={"setting": Text("on" if value else "off")})
+            continue
+        shell = name == _SHELL
         yield Finding(
             impact=Impact.LIMITED if shell else Impact.NOTE,
             function=SUPPORTABILITY,
             when=When.BEFORE_NEXT_VISIT if shell else When.LATER,
             message="shell" if shell else "on",
-            item=one.option_name,
+            item=name,
             evidence={"setting": Text("on")},
         )
 
@@ -165,7 +140,10 @@ class LinkLevels:
 
 def check_linked(facts: LinkedServers, levels: LinkLevels, ctx: Context) -> Iterator[Result]:
     if not facts.rows:
-        yield NotApplicable(reason="no server is linked to this instance")
+        # One whose default login was taken away is seen by its own users and by who may alter linked servers.
+        yield NotApplicable(
+            reason="our login sees no linked server: none, or none that is open to all logins"
+        )
     known = {name.casefold() for name in levels.known}
     for one in facts.rows:
         if one.logs_in_as_sa or one.same_for_all:

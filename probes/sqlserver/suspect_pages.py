@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checkup.api import (
     RECOVERABILITY,
@@ -13,7 +13,6 @@ from checkup.api import (
     Finding,
     Impact,
     Instant,
-    NoLevels,
     Number,
     Passed,
     Probe,
@@ -33,6 +32,7 @@ from probes.sql.rows import reader
 # event_type 1 to 3 are errors; 4, 5 and 7 say that the page was restored, repaired or deallocated
 # ("suspect_pages (Transact-SQL)").
 _BROKEN = (1, 2, 3)
+_GONE = "a database that is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,28 @@ GROUP BY p.database_id, p.event_type
 )
 
 
-def check(facts: SuspectPages, levels: NoLevels, ctx: Context) -> Iterator[Result]:
+@dataclass(frozen=True, slots=True)
+class Levels:
+    # Rows stay until somebody removes them, so that an old one may be settled; more than between two visits.
+    recent_days: float = 200.0
+
+
+def check(facts: SuspectPages, levels: Levels, ctx: Context) -> Iterator[Result]:
     broken: dict[str, list[SuspectPage]] = defaultdict(list)
     for page in facts.rows:
         if page.event_type in _BROKEN:
             broken[page.database_name].append(page)
     for database, found in sorted(broken.items()):
         pages = Number(sum(one.page_count for one in found))
+        last = max(one.last_seen_at for one in found)
+        recent = facts.server.asked_at - last <= timedelta(days=levels.recent_days)
         yield Finding(
-            impact=Impact.MAJOR,
-            when=When.NOW,
+            impact=Impact.MAJOR if recent else Impact.LIMITED,
+            when=When.NOW if recent else When.BEFORE_NEXT_VISIT,
             function=RECOVERABILITY,
-            message="broken",
-            item=database,
-            evidence={"pages": pages, "last": Instant(max(one.last_seen_at for one in found))},
+            message="broken" if recent else "old",
+            item=database or _GONE,
+            evidence={"pages": pages, "last": Instant(last)},
             value=pages,
             worse=Worse.HIGHER,
         )
@@ -97,9 +105,13 @@ probe = Probe(
     id="sqlserver.suspect-pages",
     title="The server has met no damaged page",
     check=check,
-    levels=NoLevels(),
+    levels=Levels(),
     kind="sqlserver",
-    messages={"broken": "SQL Server found {pages} damaged pages in {item}, the last on {last}."},
+    messages={
+        "broken": "SQL Server found {pages} damaged pages in {item}, the last on {last}.",
+        "old": "SQL Server found {pages} damaged pages in {item}, the last on {last}: nothing shows that "
+        "they were mended.",
+    },
     why=(
         "A page that the server could not read is lost data, and a sign of storage that fails. Back-ups "
         "taken since may hold the damage as well."
@@ -107,7 +119,8 @@ probe = Probe(
     remedy=(
         "Keep all back-ups that you have. Run DBCC CHECKDB on the database, restore the page or the "
         "database from the last good back-up, and have the storage examined. Call us before anything is "
-        "repaired with data loss."
+        "repaired with data loss. Where DBCC CHECKDB is clean: DELETE FROM msdb.dbo.suspect_pages WHERE "
+        "database_id = DB_ID(N'name')."
     ),
     verify="DBCC CHECKDB reports no error, and msdb.dbo.suspect_pages gains no row afterwards.",
     rights="SELECT on msdb.dbo.suspect_pages",

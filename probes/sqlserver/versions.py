@@ -10,10 +10,10 @@ from checkup.api import (
     RECOVERABILITY,
     SUPPORTABILITY,
     Context,
+    Day,
     Duration,
     Finding,
     Impact,
-    Instant,
     NoLevels,
     NotApplicable,
     NotChecked,
@@ -27,7 +27,7 @@ from checkup.api import (
     When,
     Worse,
 )
-from probes.lifecycle import judge_age, judge_support, noon
+from probes.lifecycle import judge_age, judge_support
 from probes.sqlserver.builds import branch_of, number_of, table
 from probes.sqlserver.instance import Instance
 
@@ -49,10 +49,10 @@ def check_support(facts: Instance, levels: SupportLevels, ctx: Context) -> Itera
         return
     evidence: dict[str, Value] = {
         "release": Text(branch.name),
-        "ends": Instant(noon(branch.extended_ends)),
-        "mainstream_ends": Instant(noon(branch.mainstream_ends)),
+        "ends": Day(branch.extended_ends),
+        "mainstream_ends": Day(branch.mainstream_ends),
         "source": Text(branch.source),
-        "table_as_of": Instant(noon(table().as_of)),
+        "table_as_of": Day(table().as_of),
     }
     yield judge_support(
         branch.extended_ends, levels.soon_days, ctx.now, evidence, ending_when=When.BEFORE_NEXT_VISIT
@@ -107,8 +107,8 @@ def check_updates(facts: Instance, levels: UpdateLevels, ctx: Context) -> Iterat
     evidence: dict[str, Value] = {
         "installed": Text(".".join(map(str, facts.server.version))),
         "newest": Text(f"{branch.key}.{newest.number} ({newest.update})"),
-        "released": Instant(noon(newest.released)),
-        "table_as_of": Instant(noon(table().as_of)),
+        "released": Day(newest.released),
+        "table_as_of": Day(table().as_of),
     }
     if number > branch.highest or number == newest.number:
         yield Passed(evidence=evidence)
@@ -177,7 +177,7 @@ def check_dangerous(facts: Instance, levels: NoLevels, ctx: Context) -> Iterator
         None,
     )
     if found is None:
-        yield Passed(evidence={**evidence, "table_as_of": Instant(noon(table().as_of))})
+        yield Passed(evidence={**evidence, "table_as_of": Day(table().as_of)})
         return
     corrupts = found.kind == "corruption"
     yield Finding(

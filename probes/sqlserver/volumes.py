@@ -87,6 +87,7 @@ WHERE d.state = 0 AND d.source_database_id IS NULL
 @dataclass(frozen=True, slots=True)
 class SpaceLevels:
     tight: float = 0.15  # share that is free; dbachecks policy.diskspace.percentfree says 0.20
+    plenty_gib: float = 100.0  # free; of a large volume a small share is enough; our own experience
     full: float = 0.05
     full_gib: float = 5.0  # free; less than a day's back-up, log and updates of a clinic; our own experience
 
@@ -106,8 +107,9 @@ def check_space(facts: Volumes, levels: SpaceLevels, ctx: Context) -> Iterator[R
             "files": Number(one.files),
             "limit": Ratio(levels.tight),
         }
-        full = free < levels.full or one.free_bytes < levels.full_gib * GIB
-        if full or free < levels.tight:
+        plenty = one.free_bytes >= levels.plenty_gib * GIB
+        full = not plenty and (free < levels.full or one.free_bytes < levels.full_gib * GIB)
+        if full or (free < levels.tight and not plenty):
             yield Finding(
                 impact=Impact.MAJOR if full else Impact.LIMITED,
                 when=When.BEFORE_NEXT_VISIT,

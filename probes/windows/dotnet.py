@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from checkup.api import (
     JSON,
     Context,
+    Day,
     Finding,
     Impact,
-    Instant,
     NotApplicable,
     NotChecked,
     Parameter,
@@ -25,6 +25,7 @@ from checkup.api import (
     Value,
     When,
 )
+from probes.lifecycle import noon
 from probes.windows.fragments import VIEWS
 from probes.windows.rows import number, rows, text, texts
 
@@ -234,8 +235,8 @@ def _supported(
     evidence = {**evidence, "name": Text(name)}
     if ends is None:
         return Passed(item=item, evidence=evidence)
-    end = datetime(ends.year, ends.month, ends.day, 12, tzinfo=UTC)
-    evidence["ends"] = Instant(end)
+    end = noon(ends)
+    evidence["ends"] = Day(ends)
     if end - ctx.now > timedelta(days=levels.soon_days):
         return Passed(item=item, evidence=evidence)
     message = "ended" if end <= ctx.now else "ends"

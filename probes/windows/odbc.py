@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from checkup.api import (
     JSON,
     Context,
+    Day,
     Finding,
     Impact,
-    Instant,
     NoLevels,
     NotApplicable,
     NotChecked,
@@ -26,6 +26,7 @@ from checkup.api import (
     Value,
     When,
 )
+from probes.lifecycle import noon
 from probes.windows.fragments import FILES, VIEWS
 from probes.windows.rows import flag, number, rows, text, texts
 
@@ -378,8 +379,8 @@ def _driver(facts: Odbc, item: str, one: DataSource, levels: DriverLevels, ctx: 
     if row.ends is None:
         message = "superseded"
     else:
-        ends = datetime(row.ends.year, row.ends.month, row.ends.day, 12, tzinfo=UTC)
-        evidence["ends"] = Instant(ends)
+        ends = noon(row.ends)
+        evidence["ends"] = Day(row.ends)
         if ends - ctx.now > timedelta(days=levels.soon_days):
             return Passed(item=item, evidence=evidence)
         message = "ended" if ends <= ctx.now else "ends"

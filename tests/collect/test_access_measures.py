@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from checkup.collect.access_parts import BLOCK_PAGES, parts
+from checkup.collect.access_integrity_parts import BLOCK_PAGES
+from checkup.collect.access_parts import parts
 from checkup.collect.access_reading import read_access
 from checkup.jet.folder_rights import FolderRights
 from checkup.jet.source import Range, Stat

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from checkup.api import JSON, AccessFile, Depth, Quality
-from checkup.collect.access_parts import cut, lacking, parts
+from checkup.collect.access_catalogue_parts import lacking
+from checkup.collect.access_parts import parts
 from checkup.collect.access_reading import COVERS, Reading, read_access
+from checkup.collect.access_sections import cut
 from checkup.jet.catalogue import LeftOut, read_catalogue
 from checkup.jet.local import LocalSource
 from checkup.jet.opening import open_file

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkup.collect.endpoint import ClockBounds
+from checkup.collect.clock_bounds import ClockBounds
 
 T0 = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -11,8 +11,9 @@ from typing import Any
 from checkup.api import ErrorClass, Quality
 from checkup.batch.frames import Frame, encode_frame, encode_stream
 from checkup.batch.posix import token_of
-from checkup.collect import endpoint as module
-from checkup.collect.endpoint import Surroundings, examine
+from checkup.collect import machine_endpoint as module
+from checkup.collect.endpoint import examine
+from checkup.collect.surroundings import Surroundings
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, PlannedSection
 from checkup.snapshot import EndpointSnapshot

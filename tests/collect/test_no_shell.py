@@ -10,7 +10,9 @@ import pytest
 
 from checkup.api import JSON, ErrorClass, Quality, WmiQuery
 from checkup.batch.frames import Frame, encode_stream
-from checkup.collect.endpoint import LedgerEnd, Surroundings, examine
+from checkup.collect.endpoint import examine
+from checkup.collect.endpoint_record import LedgerEnd
+from checkup.collect.surroundings import Surroundings
 from checkup.collect.watch import Watch
 from checkup.plan import EndpointPlan, PlannedSection
 from checkup.snapshot import EndpointSnapshot

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from samples import assessment, finding
 
-from checkup.report.levels import levels_in_force
+from checkup.report.levels import levels_in_force, levels_text
 
 PROBE = "host.volume-space"
 DEFAULT = "default: tight\u00a00.8 · full\u00a00.9"
@@ -35,3 +35,9 @@ def test_those_of_the_site_file_are_named_with_the_places_that_they_hold_for() -
 def test_a_probe_without_thresholds_says_nothing() -> None:
     made = assessment([finding("host.reachable", "ws-1")])
     assert levels_in_force("host.reachable", ["ws-1"], made, str.upper) == ""
+
+
+def test_a_whole_number_has_no_decimals() -> None:
+    levels = {"late_days": "14.0", "tight": "0.05", "release": "10.0.1", "least": "2000"}
+    shown = levels_text(levels.items()).replace("\u00a0", " ")
+    assert shown == "late days 14 · tight 0.05 · release 10.0.1 · least 2000"

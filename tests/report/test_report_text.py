@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkup.api import Bytes, Duration, Instant, Number, Ratio, Text
+from checkup.api import Bytes, Day, Duration, Instant, Number, Ratio, Text
 from checkup.report.text import (
     BREAK,
     LONGEST_TEXT,
@@ -20,6 +20,7 @@ from checkup.report.text import (
     fill,
     number_text,
     ratio_text,
+    within_sentence,
 )
 
 NOW = datetime(2026, 11, 22, 17, 30, tzinfo=UTC)
@@ -83,13 +84,19 @@ def test_an_instant_shows_time_and_zone_only_near_the_analysis() -> None:
     assert plain(FORMATS.instant(NOW + timedelta(days=60))) == "21 Jan 2027"
 
 
+def test_a_day_is_a_date_without_time_or_zone_however_near() -> None:
+    assert plain(FORMATS.value(Day(NOW.date()))) == "22 Nov 2026"
+    with pytest.raises(ValueError, match="an Instant"):
+        Day(NOW)
+
+
 def test_the_last_day_there_is_can_be_printed() -> None:
     assert "9999" in FORMATS.instant(datetime.max.replace(tzinfo=UTC))
     assert FORMATS.instant(datetime.min.replace(tzinfo=UTC))
 
 
 def test_every_kind_of_value_has_a_text() -> None:
-    values = [Bytes(1), Ratio(0.5), Number(2), Duration(3), Instant(NOW), Text("x")]
+    values = [Bytes(1), Ratio(0.5), Number(2), Duration(3), Instant(NOW), Day(NOW.date()), Text("x")]
     assert all(FORMATS.value(value) for value in values)
 
 
@@ -133,3 +140,18 @@ def test_any_template_can_be_filled(template: str, values: dict[str, str]) -> No
 def test_any_number_can_be_printed(value: float) -> None:
     for printed in (bytes_text(value), ratio_text(value), duration_text(value), number_text(value, "x")):
         assert printed
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Databases can be restored", "databases can be restored"),
+        ("A back-up was restored", "a back-up was restored"),
+        ("SQL Server has its newest update", "SQL Server has its newest update"),
+        ("PostgreSQL has room", "PostgreSQL has room"),
+        ("Windows starts within a minute", "Windows starts within a minute"),
+        ("", ""),
+    ],
+)
+def test_a_name_keeps_its_capital_within_a_sentence(title: str, shown: str) -> None:
+    assert within_sentence(title) == shown

@@ -1,6 +1,7 @@
 """What the reader is told, and that the numbers agree with the lists."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import samples
@@ -233,6 +234,49 @@ def test_the_ledger_says_the_date_once_a_day() -> None:
     assert len(day.lines) == 13
     assert "sent    23,480" in day.lines[0]
     assert "no end" in next(line for line in day.lines if "ws-9" in line)
+
+
+def test_what_was_sent_again_and_again_is_one_line_that_says_how_often() -> None:
+    given = demo()
+    line = given.ledger[0]
+    again = [replace(line, at=line.at + timedelta(minutes=minute)) for minute in range(60)]
+    (day,) = build_view(replace(given, ledger=tuple(again))).ledger
+    (only,) = day.lines
+    assert f"sent {60 * line.sent_bytes:>9,}" in only and ", 60 times until " in only
+
+
+def test_many_runs_of_one_kind_are_one_line_and_each_endpoint_one_row() -> None:
+    given = demo()
+    run = given.runs[0]
+    runs = [
+        replace(run, run_id=f"r-{hour}", started_at=run.started_at + timedelta(hours=hour))
+        for hour in range(9)
+    ]
+    view = build_view(replace(given, runs=tuple(runs)))
+    (said,) = view.runs
+    assert said.startswith("9\u00a0runs (") and "r-0 to r-8" in said
+    assert len(view.reached) == len(run.endpoints)
+    assert all(row.when.startswith("9\u00a0times, ") for row in view.reached)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "action"),
+    [
+        ("Ask the maker. Then wait.", "Ask the maker."),
+        ("BACKUP LOG [name] TO DISK = N'x' every hour.", "See to it that all is well."),
+        ("Every week: DBCC CHECKDB ([name]).", "See to it that all is well."),
+        ("In my.cnf set sync_binlog to 1.", "See to it that all is well."),
+        ("", "See to it that all is well."),
+    ],
+)
+def test_the_summary_shows_no_commands(remedy: str, action: str) -> None:
+    given = demo()
+    probes = {
+        name: replace(probe, title="All is well", remedy=remedy)
+        for name, probe in given.assessment.probes.items()
+    }
+    view = build_view(replace(given, assessment=replace(given.assessment, probes=probes)))
+    assert {card.action for card in view.cards} == {action}
 
 
 def test_a_chart_needs_three_measurements() -> None:

@@ -21,16 +21,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.servers.programs import free_port, missing, program
 from tests.servers.sql_programs import (
     Held,
     Shared,
     as_account,
     folder_of_process,
-    free_port,
     hand_over,
     held,
-    missing,
-    program,
     ran,
 )
 from tests.servers.winrm.tls import Certificate, make_certificate

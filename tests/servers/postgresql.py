@@ -3,11 +3,20 @@
 PostgreSQL refuses to run as root: then it runs as postgres, or as nobody where there is no such account.
 fsync is off, so nothing outlives a crash of the machine. Tests that change no more than a database or a role
 of their own share `postgresql_server`; the others start a server of their own with `postgresql()`.
+
+CHECKUP_TEST_POSTGRESQL names the folder of another version's programs, 10 or newer (`initdb` and `postgres`;
+whatever else it lacks is taken from the machine):
+
+    CHECKUP_TEST_POSTGRESQL=/usr/lib/postgresql/17/bin scripts/test tests/sql/test_postgresql_scenarios.py
+
+Tests of what a version does not have are skipped then.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,21 +30,45 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.servers.programs import free_port, search_path
 from tests.servers.sql_programs import (
     Held,
     Shared,
     as_account,
     folder_of_process,
-    free_port,
     hand_over,
     held,
-    missing,
-    program,
     ran,
 )
 from tests.servers.winrm.tls import Certificate, make_certificate
 
-_MISSING = missing("initdb", "postgres", "psql")
+
+def _found(name: str) -> str | None:
+    folders = filter(None, (os.environ.get("CHECKUP_TEST_POSTGRESQL"), search_path()))
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
+def program(name: str) -> str:
+    """A program of the version under test, else the machine's own."""
+    found = _found(name)
+    assert found is not None, name
+    return found
+
+
+@functools.cache
+def major_version() -> int:
+    """Of the server that `postgresql()` starts; 0 where there is none."""
+    if _found("postgres") is None:
+        return 0
+    told = subprocess.run(
+        [program("postgres"), "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    found = re.search(r"\(PostgreSQL\) (\d+)", told)
+    assert found is not None, told
+    return int(found[1])
+
+
+_MISSING = [name for name in ("initdb", "postgres", "psql") if _found(name) is None]
 needs_postgresql = pytest.mark.skipif(
     bool(_MISSING), reason=f"needs PostgreSQL (Debian: apt-get install postgresql); without {_MISSING}"
 )

@@ -22,9 +22,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-# The server and its tools live where an ordinary account's PATH does not look.
-_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-_MISSING = [name for name in ("smbd", "pdbedit", "smbclient") if shutil.which(name, path=_PATH) is None]
+from tests.servers.programs import free_port, kill_family, missing, program, signal_family
+
+_MISSING = missing("smbd", "pdbedit", "smbclient")
 needs_samba = pytest.mark.skipif(
     bool(_MISSING), reason=f"needs Samba (Debian: apt-get install samba smbclient); without {_MISSING}"
 )
@@ -61,7 +61,7 @@ class Samba:
         """What smbclient says to a command, like "ls"."""
         done = subprocess.run(
             [
-                _program("smbclient"),
+                program("smbclient"),
                 f"--configfile={self.folder / 'smb.conf'}",
                 f"--port={self.port}",
                 f"--user={self.user}%{PASSWORD}",
@@ -89,22 +89,10 @@ class Samba:
 
     def freeze(self) -> None:
         """The server stands still; the kernel still accepts connections."""
-        for one in self._family():
-            with suppress(psutil.NoSuchProcess):
-                one.send_signal(signal.SIGSTOP)
+        signal_family(self.process, signal.SIGSTOP)
 
     def stop(self) -> None:
-        family = self._family()
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        self.process.wait(5)
-
-    def _family(self) -> list[psutil.Process]:
-        if self.process.poll() is not None:
-            return []
-        listener = psutil.Process(self.process.pid)
-        return [listener, *listener.children(recursive=True)]
+        kill_family(self.process)
 
 
 @contextmanager
@@ -115,7 +103,7 @@ def samba(
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Samba]:
     """Start a server; `options` win over those given here."""
-    port = _free_port()
+    port = free_port()
     user = "nobody" if os.geteuid() == 0 else getpass.getuser()
     # Not below pytest's folders, which the account may not enter: as the account, the server then sees
     # nothing of what its other processes lock.
@@ -155,14 +143,14 @@ def samba(
     config = folder / "smb.conf"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     subprocess.run(
-        [_program("pdbedit"), f"--configfile={config}", "-a", "-t", "-u", user],
+        [program("pdbedit"), f"--configfile={config}", "-a", "-t", "-u", user],
         input=f"{PASSWORD}\n{PASSWORD}\n".encode(),
         check=True,
         capture_output=True,
     )
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
-            [_program("smbd"), "--foreground", "--no-process-group", f"--configfile={config}"],
+            [program("smbd"), "--foreground", "--no-process-group", f"--configfile={config}"],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -181,17 +169,6 @@ def samba(
             if not folder.exists():
                 break
             time.sleep(0.05)
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=_PATH)
-    assert found is not None, name
-    return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def _wait_until_it_listens(server: Samba) -> None:

@@ -1,4 +1,4 @@
-"""What the real database servers of the tests share: their account, their ports, their clients."""
+"""What the real database servers of the tests share: their account, their folders, their clients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import queue
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,24 +19,6 @@ from typing import Generic, TypedDict, TypeVar
 CLIENT_S = 20
 _DIVIDER = re.compile("[\x1f\t]")
 S = TypeVar("S")
-
-
-def search_path() -> str:
-    """Where the servers' programs are looked for; Debian keeps PostgreSQL's outside of everyone's PATH."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
-    return os.pathsep.join(
-        (*map(str, reversed(folders)), os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin")
-    )
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=search_path())
-    assert found is not None, name
-    return found
-
-
-def missing(*names: str) -> list[str]:
-    return [name for name in names if shutil.which(name, path=search_path()) is None]
 
 
 class Account(TypedDict, total=False):
@@ -73,11 +54,6 @@ def folder_of_process(prefix: str) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
     return folder
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def ran(command: Sequence[str], sql: str, environment: Mapping[str, str]) -> list[list[str]]:

@@ -229,8 +229,11 @@ class _Canary:
 
 
 def _sent(sql: Sql, statement: Statement) -> SqlVariant:
-    """The variant that the statement is; StopIteration on one that no probe wrote."""
-    return next(one for one in sql.variants if normalised(one.text) == statement.key)
+    """The variant that the statement is; StopIteration on one that no probe wrote. Two versions may be sent
+    the same text for other rights: then it is the one that fits."""
+    same = [one for one in sql.variants if normalised(one.text) == statement.key]
+    fitting = (one for one in same if _fits(one, statement.session.script.product))
+    return next(fitting, None) or next(iter(same))
 
 
 _EACH = "*"

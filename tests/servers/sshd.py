@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+from tests.servers.programs import family, free_port, kill_family, search_path, signal_family
+
+PROGRAM = shutil.which("sshd", path=search_path())
 MISSING = "needs OpenSSH's sshd (Debian: apt-get install openssh-server)"
 needs_sshd = pytest.mark.skipif(PROGRAM is None or sys.platform == "win32", reason=MISSING)
 
@@ -72,33 +73,19 @@ class Sshd:
 
     def freeze(self) -> None:
         """The server and all it started stand still; the kernel still accepts connections."""
-        for process in self._family():
-            with suppress(psutil.NoSuchProcess):  # it may just have ended
-                process.send_signal(signal.SIGSTOP)
+        signal_family(self.process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for process in self._family():
-            with suppress(psutil.NoSuchProcess):  # it may just have ended
-                process.send_signal(signal.SIGCONT)
+        signal_family(self.process, signal.SIGCONT)
 
     def kill_sessions(self) -> None:
         """Kill what serves the logged-in clients; the listener stays."""
-        for process in self._family()[1:]:
+        for process in family(self.process)[1:]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
     def stop(self) -> None:
-        family = self._family()
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.wait(5)
-
-    def _family(self) -> list[psutil.Process]:
-        if self.process.poll() is not None:
-            return []
-        listener = psutil.Process(self.process.pid)
-        return [listener, *listener.children(recursive=True)]
+        kill_family(self.process)
 
 
 @contextmanager
@@ -117,7 +104,7 @@ def sshd(
     """
     assert PROGRAM is not None, MISSING
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or _free_port(address)
+    port = port or free_port(address)
     key = key or make_key(folder / "user_key")
     shutil.copyfile(f"{key}.pub", folder / "authorized_keys")
     host_keys = {kind: make_key(folder / f"host_{kind}", kind=kind) for kind in host_key_kinds}
@@ -158,11 +145,6 @@ def sshd(
         yield server
     finally:
         server.stop()
-
-
-def _free_port(address: str) -> int:
-    with socket.create_server((address, 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def _wait_until_it_listens(server: Sshd) -> None:

@@ -201,10 +201,11 @@ def follow(
         server.run(statement, **where)
 
 
-def until(server: Server, question: str, answer: str, patience_s: float = 5) -> None:
+def until(server: Server, question: str, answer: str, patience_s: float = 5, *, database: str = "") -> None:
     """What was told to a server reaches its sessions, and what is asked of them, a moment later."""
+    where = {"database": database} if database else {}
     deadline = time.monotonic() + patience_s
-    while server.run(question) != [[answer]]:
+    while server.run(question, **where) != [[answer]]:
         assert time.monotonic() < deadline, f"{question} is not {answer}"
         time.sleep(0.03)
 

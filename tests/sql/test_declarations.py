@@ -61,3 +61,28 @@ def test_a_key_that_nobody_reads_is_told() -> None:
     loaded = load_text(site("mariadb", {"memory_gb": 64}), path=Path("site.yaml"), today=date(2026, 11, 20))
     with pytest.raises(SiteFileError, match="did you mean 'memory_gib'"):
         check_site(loaded, CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (
+            "memory_gib",
+            "64 GB",
+            "must be a whole number (memory of the machine that runs this MariaDB or MySQL)",
+        ),
+        ("memory_gib", ["64"], "(write digits alone, without quotes or a unit)"),
+        ("standbys", "srv-2", 'write it in brackets, like ["one", "two"]'),
+        ("backup", 7, "must be text"),
+        ("backups_copied_by", ["robocopy"], "(write it in quotes)"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_with_its_place_and_what_to_write(
+    key: str, value: object, told: str
+) -> None:
+    text = site("mariadb", {key: value}).replace(f'"{key}": ', f'"{key}":\n  ')
+    loaded = load_text(text, path=Path("site.yaml"), today=date(2026, 11, 20))
+    with pytest.raises(SiteFileError) as caught:
+        check_site(loaded, CATALOGUE)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"site.yaml:2:3: sql.0.declare.{key}: ") and told in line

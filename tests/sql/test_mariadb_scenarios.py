@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -218,6 +218,62 @@ def test_declared_databases(server: MariaDb, ledger: str) -> None:
     found = examined(server, probe, declare={"databases": (ledger, "elsewhere")})
     assert found[probe, ledger].outcome is Outcome.PASSED
     assert_found(found, probe, "elsewhere", "gone")
+
+
+# --- back-ups ---------------------------------------------------------------------------------
+
+OPEN = {"late_days": 0.0, "lost_days": 7.0}  # a server of the tests was started seconds ago
+
+
+def dumped(server: MariaDb, *tables: str) -> None:
+    """What mariadb-dump --single-transaction asks, without writing a file."""
+    each = "".join(
+        f"SHOW CREATE TABLE {one}; SELECT /*!40001 SQL_NO_CACHE */ * FROM {one};" for one in tables
+    )
+    server.run(f"START TRANSACTION /*!40100 WITH CONSISTENT SNAPSHOT */; {each} ROLLBACK")
+
+
+def test_back_ups_that_nobody_makes() -> None:
+    probe = "mariadb.backup-evidence"
+    with mariadb() as server:
+        with_logins(server)
+        server.run("CREATE DATABASE d; CREATE TABLE d.visit (id INT); CREATE TABLE d.lab (id INT)")
+        assert_found(examined(server, probe, levels=OPEN), probe, message="none")
+        assert examined(server, probe)[probe, ""].outcome is Outcome.NOT_CHECKED  # too young to have seen one
+        told = {"backup": "mariadb-dump every night"}
+        assert_found(examined(server, probe, levels=OPEN, declare=told), probe, message="unseen")
+        dumped(server, "d.visit", "d.lab")
+        for declare in ({}, told):
+            found = examined(server, probe, levels=OPEN, declare=declare)[probe, ""]
+            assert found.outcome is Outcome.NOT_CHECKED
+            assert "as many requests for tables as a dump makes" in found.reason
+
+
+def test_stages_of_mariadb_backup(server: MariaDb, ledger: str) -> None:
+    probe = "mariadb.backup-evidence"
+    server.run("BACKUP STAGE START; BACKUP STAGE BLOCK_COMMIT; BACKUP STAGE END")
+    assert "3 statements of mariadb-backup" in examined(server, probe)[probe, ""].reason
+
+
+@pytest.mark.parametrize("place", ["mysql.mariadb_backup_history", "PERCONA_SCHEMA.xtrabackup_history"])
+def test_back_ups_that_are_written_down(server: MariaDb, ledger: str, place: str) -> None:
+    """As mariadb-backup --history does; only the time of the last change is read."""
+    probe, database = "mariadb.backup-evidence", place.partition(".")[0]
+    server.run(
+        f"CREATE DATABASE IF NOT EXISTS {database}; CREATE TABLE {place} (uuid VARCHAR(40) PRIMARY KEY, "
+        f"end_time TIMESTAMP NULL) ENGINE = InnoDB; INSERT INTO {place} VALUES (UUID(), NOW())"
+    )
+    try:
+        assert_gone(examined(server, probe), probe)
+    finally:
+        server.run(f"DROP TABLE {place}")
+        if database != "mysql":
+            server.run(f"DROP DATABASE {database}")
+
+
+def test_the_size_of_each_database(server: MariaDb, ledger: str) -> None:
+    probe = "mariadb.database-growth"
+    assert (probe, ledger) in examined(server, probe)
 
 
 # --- sessions ---------------------------------------------------------------------------------
@@ -455,6 +511,18 @@ def test_tables_that_a_role_opens(server: MariaDb, ledger: str) -> None:
         server.run(f"SET DEFAULT ROLE NONE FOR {who}; DROP ROLE nurse")
 
 
+def test_a_role_that_could_be_taken_on(server: MariaDb, ledger: str) -> None:
+    """It is not active now, so that nothing of what it opens is seen; SET ROLE is all that it takes."""
+    probe = "mariadb.no-patient-access"
+    undo = role_for(server, LOGIN, [f"SELECT ON {ledger}.*"], default=False)
+    try:
+        (found,) = examined(server, probe).values()
+    finally:
+        server.run(undo)
+    assert found.outcome is Outcome.NOT_CHECKED
+    assert "watcher_" in found.reason
+
+
 def test_an_administrators_login(server: MariaDb, ledger: str) -> None:
     probe = "mariadb.no-patient-access"
     found = examined(server, probe, login=ADMINISTRATOR)
@@ -471,11 +539,12 @@ def test_each_right_taken_away_is_named(server: MariaDb, ledger: str, grant: str
     right = grant.removesuffix(" ON *.*")
     concerned = [name for name in ALL if right in EXAMINER.rights_of(name)]
     assert concerned
-    server.run(f"REVOKE {grant} FROM {who}")
+    taken = [grant, "REFERENCES ON *.*"] if right == "SHOW DATABASES" else [grant]  # either shows databases
+    server.run("".join(f"REVOKE {one} FROM {who};" for one in taken))
     try:
         found = examined(server, *concerned, declare={"databases": (ledger,)})
     finally:
-        server.run(f"GRANT {grant} TO {who}")
+        server.run("".join(f"GRANT {one} TO {who};" for one in taken))
     named = f"GRANT {grant.replace('global_priv', '`global_priv`')} TO {who}"
     for (name, _), one in found.items():
         assert one.outcome is Outcome.NOT_CHECKED, (name, one)
@@ -484,6 +553,78 @@ def test_each_right_taken_away_is_named(server: MariaDb, ledger: str, grant: str
 
 def test_without_rights_nothing_passes_that_needs_them(server: MariaDb, ledger: str) -> None:
     found = examined(server, *NEEDING, login=STRANGER, declare={"databases": (ledger,)})
+    assert {one.outcome for one in found.values()} == {Outcome.NOT_CHECKED}
+
+
+def role_for(server: MariaDb, login: str, grants: Iterable[str], *, default: bool) -> str:
+    """A role with a role in it that has these rights; what takes both away again."""
+    role = f"watcher_{next(_numbers)}"
+    who = f"'{login}'@'127.0.0.%'"
+    server.run(
+        f"CREATE ROLE {role}; CREATE ROLE {role}_inner; GRANT {role}_inner TO {role}; GRANT {role} TO {who};"
+        + (f"SET DEFAULT ROLE {role} FOR {who};" if default else "")
+        + "".join(f"GRANT {one} TO {role}_inner;" for one in grants)
+    )
+    return f"SET DEFAULT ROLE NONE FOR {who}; DROP ROLE {role}; DROP ROLE {role}_inner"
+
+
+def test_rights_by_a_role_are_rights(server: MariaDb, ledger: str) -> None:
+    undo = role_for(server, STRANGER, GRANTS, default=True)
+    try:
+        with server.hold("SELECT 1"):  # somebody else's session to be seen
+            found = examined(server, *NEEDING, login=STRANGER, declare={"databases": (ledger,)})
+            told = collected(server, collectors_of(*NEEDING), STRANGER)
+    finally:
+        server.run(undo)
+    assert {one.section: one.reason for one in told if one.quality is not Quality.OK} == {}
+    unseen = {name for (name, _), one in found.items() if one.outcome is Outcome.NOT_CHECKED}
+    assert unseen <= {"mariadb.backup-evidence"}  # the server was started seconds ago
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_each_right_that_a_role_lacks_is_named(server: MariaDb, ledger: str, grant: str) -> None:
+    """But REFERENCES shows all databases by itself."""
+    concerned = [name for name in ALL if grant.removesuffix(" ON *.*") in EXAMINER.rights_of(name)]
+    undo = role_for(server, STRANGER, [one for one in GRANTS if one != grant], default=True)
+    try:
+        with server.hold("SELECT 1"):
+            found = examined(server, *concerned, login=STRANGER, declare={"databases": (ledger,)})
+    finally:
+        server.run(undo)
+    outcomes = {one.outcome for one in found.values()}
+    assert outcomes == {Outcome.PASSED if grant.startswith("SHOW") else Outcome.NOT_CHECKED}
+
+
+def test_databases_alone_shown_by_a_role(server: MariaDb, ledger: str) -> None:
+    undo = role_for(server, STRANGER, ["SHOW DATABASES ON *.*", "SELECT ON mysql.global_priv"], default=True)
+    try:
+        found = examined(
+            server, "mariadb.declared-databases", login=STRANGER, declare={"databases": (ledger,)}
+        )
+    finally:
+        server.run(undo)
+    assert {one.outcome for one in found.values()} == {Outcome.PASSED}
+
+
+def test_reading_the_servers_own_databases_shows_no_other(server: MariaDb, ledger: str) -> None:
+    grants = ["SELECT ON mysql.*", "SELECT ON sys.*", "SELECT ON performance_schema.*"]
+    undo = role_for(server, STRANGER, grants, default=True)
+    probe = "mariadb.declared-databases"
+    try:
+        found = examined(
+            server, probe, "mariadb.storage-engines", login=STRANGER, declare={"databases": (ledger,)}
+        )
+    finally:
+        server.run(undo)
+    assert {one.outcome for one in found.values()} == {Outcome.NOT_CHECKED}
+
+
+def test_a_role_that_is_not_active_gives_nothing(server: MariaDb, ledger: str) -> None:
+    undo = role_for(server, STRANGER, GRANTS, default=False)
+    try:
+        found = examined(server, *NEEDING, login=STRANGER, declare={"databases": (ledger,)})
+    finally:
+        server.run(undo)
     assert {one.outcome for one in found.values()} == {Outcome.NOT_CHECKED}
 
 

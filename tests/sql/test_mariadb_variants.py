@@ -55,11 +55,18 @@ def test_a_statement_for_each_version(section: str, edition: str, version: tuple
         ("mariadb-accounts", "mariadb", (10, 4, 34), "mysql.global_priv"),
         ("mariadb-accounts", "mysql", (8, 4, 9), "mysql.user"),
         ("mariadb-sessions", "mysql", (5, 7, 44), "information_schema.INNODB_LOCK_WAITS"),
+        ("mariadb-own-rights", "mariadb", (10, 3, 39), "information_schema.APPLICABLE_ROLES"),
+        ("mariadb-own-rights", "mysql", (8, 0, 19), "information_schema.APPLICABLE_ROLES"),
         ("mariadb-replication", "mysql", (8, 4, 9), "performance_schema.replication_applier_status"),
     ],
 )
 def test_where_a_version_keeps_it(section: str, edition: str, version: tuple[int, ...], place: str) -> None:
     assert place in reads_of(section, edition, version)
+
+
+@pytest.mark.parametrize("version", [(5, 7, 44), (8, 0, 18)])
+def test_mysql_before_8_0_19_has_no_list_of_roles(version: tuple[int, ...]) -> None:
+    assert "information_schema.APPLICABLE_ROLES" not in reads_of("mariadb-own-rights", "mysql", version)
 
 
 def test_mysql_8_has_no_list_of_lock_waits() -> None:

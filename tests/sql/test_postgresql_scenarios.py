@@ -1,6 +1,9 @@
 """Faults made real on a PostgreSQL server: found by the probes, gone after the report's remedy was followed.
 
 What is run as the remedy stands in the probe's own text, word by word but for the names in it.
+
+The server is the machine's own, or of another version: see tests/servers/postgresql.py. 10 to 18 have been
+here.
 """
 
 from __future__ import annotations
@@ -8,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,10 +25,23 @@ from scenarios import CATALOGUE, LOGIN, STRANGER, Examiner, assert_found, assert
 from checkup.api import Quality
 from checkup.assessment import Outcome
 from checkup.sql.postgresql import POSTGRESQL
-from tests.servers.postgresql import PASSWORD, PostgreSql, needs_postgresql, postgresql
-from tests.servers.sql_programs import as_account, free_port, hand_over, program
+from tests.servers.postgresql import (
+    PASSWORD,
+    PostgreSql,
+    major_version,
+    needs_postgresql,
+    postgresql,
+    program,
+)
+from tests.servers.programs import free_port
+from tests.servers.sql_programs import as_account, hand_over
 
 pytestmark = needs_postgresql
+
+
+def since(version: int) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(major_version() < version, reason=f"what PostgreSQL has since {version}")
+
 
 EXAMINER = Examiner(POSTGRESQL)
 collectors_of, collected, examined = EXAMINER.collectors_of, EXAMINER.collected, EXAMINER.examined
@@ -60,7 +77,12 @@ def ledger(server: PostgreSql) -> Iterator[str]:
         database=name,
     )
     yield name
-    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+    server.run(
+        f"UPDATE pg_database SET datallowconn = false WHERE datname = '{name}';"
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
+    until(server, f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'", "0")
+    server.run(f"DROP DATABASE {name}")
 
 
 # --- the instance -----------------------------------------------------------------------------
@@ -106,6 +128,22 @@ def test_a_replication_slot_left_behind(server: PostgreSql) -> None:
     assert_found(examined(server, probe), probe, "attic", "left")
     follow(server, probe, "SELECT pg_drop_replication_slot('NAME')", {"NAME": "attic"})
     assert examined(server, probe)[probe, ""].outcome is Outcome.NOT_APPLICABLE
+
+
+@since(18)
+def test_a_slot_that_the_server_gave_up() -> None:
+    probe = "postgresql.replication-slots"
+    with postgresql() as one:
+        one.run(
+            f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}';"
+            "ALTER SYSTEM SET idle_replication_slot_timeout = '1s'"
+        )
+        one.run("SELECT pg_reload_conf(); SELECT pg_create_physical_replication_slot('attic', true)")
+        until(one, "SELECT now() - inactive_since > interval '1.1 s' FROM pg_replication_slots", "t")
+        one.run("CHECKPOINT")
+        assert_found(examined(one, probe), probe, "attic", "given_up")
+        follow(one, probe, "SELECT pg_drop_replication_slot('NAME')", {"NAME": "attic"})
+        assert examined(one, probe)[probe, ""].outcome is Outcome.NOT_APPLICABLE
 
 
 def test_a_password_that_runs_out(server: PostgreSql) -> None:
@@ -246,6 +284,7 @@ def test_a_program_that_works_as_superuser(server: PostgreSql, ledger: str) -> N
 # --- the databases ----------------------------------------------------------------------------
 
 
+@since(12)
 def test_an_index_that_was_never_finished(server: PostgreSql, ledger: str) -> None:
     probe = "postgresql.invalid-indexes"
     item = f"{ledger}.public.visit_day"
@@ -268,6 +307,7 @@ def test_an_index_that_was_never_finished(server: PostgreSql, ledger: str) -> No
     assert_gone(examined(server, probe), probe, item)
 
 
+@since(12)
 def test_an_index_that_can_be_built_again(server: PostgreSql, ledger: str) -> None:
     probe = "postgresql.invalid-indexes"
     server.run("INSERT INTO visit VALUES (2, 1, 'b')", database=ledger)
@@ -347,12 +387,14 @@ def test_dead_rows(server: PostgreSql, ledger: str) -> None:
     server.run("ALTER TABLE visit SET (autovacuum_enabled = off)", database=ledger)
     server.run("INSERT INTO visit SELECT n, n, '' FROM generate_series(2, 30000) AS n", database=ledger)
     server.run("DELETE FROM visit WHERE id > 10000", database=ledger)
-    server.run("SELECT pg_stat_force_next_flush()", database=ledger)
+    counted = "SELECT n_dead_tup > 0 FROM pg_stat_user_tables WHERE relname = 'visit'"
+    until(server, counted, "t", database=ledger)
     assert_found(examined(server, probe), probe, item, "never")
     alone = "postgresql.autovacuum-tables"
     assert_found(examined(server, alone), alone, item)
     words = "VACUUM (VERBOSE, ANALYZE) schema.table"
     follow(server, probe, words, {"schema.table": "public.visit"}, database=ledger)
+    until(server, counted, "f", database=ledger)
     words = "ALTER TABLE schema.table RESET (autovacuum_enabled)"
     follow(server, alone, words, {"schema.table": "public.visit"}, database=ledger)
     found = examined(server, probe, alone)
@@ -375,7 +417,7 @@ def test_a_trigger_that_is_off(server: PostgreSql, ledger: str) -> None:
     item = f"{ledger}.public.visit.visit_log"
     server.run(
         "CREATE TRIGGER visit_log BEFORE UPDATE ON visit FOR EACH ROW "
-        "EXECUTE FUNCTION suppress_redundant_updates_trigger(); ALTER TABLE visit DISABLE TRIGGER visit_log",
+        "EXECUTE PROCEDURE suppress_redundant_updates_trigger(); ALTER TABLE visit DISABLE TRIGGER visit_log",
         database=ledger,
     )
     assert_found(examined(server, probe), probe, item, "off")
@@ -408,6 +450,26 @@ def test_a_rule_that_was_never_checked(server: PostgreSql, ledger: str) -> None:
     assert_gone(examined(server, probe), probe, item)
 
 
+@since(18)
+def test_rules_that_are_not_enforced(server: PostgreSql, ledger: str) -> None:
+    probe = "postgresql.constraints"
+    items = [f"{ledger}.public.scan.{name}" for name in ("scan_visit", "scan_positive")]
+    server.run(
+        "CREATE TABLE scan (id int CONSTRAINT scan_positive CHECK (id > 0) NOT ENFORCED,"
+        " visit int CONSTRAINT scan_visit REFERENCES visit NOT ENFORCED)",
+        database=ledger,
+    )
+    found = examined(server, probe)
+    for item in items:
+        assert_found(found, probe, item, "unenforced")
+    words = "ALTER TABLE schema.table ALTER CONSTRAINT name ENFORCED"
+    follow(server, probe, words, {"schema.table": "public.scan", "name": "scan_visit"}, database=ledger)
+    server.run("ALTER TABLE scan DROP CONSTRAINT scan_positive", database=ledger)
+    for item in items:
+        assert_gone(examined(server, probe), probe, item)
+
+
+@since(11)
 def test_indexes_that_repeat_others(server: PostgreSql, ledger: str) -> None:
     probe = "postgresql.duplicate-indexes"
     server.run(
@@ -441,6 +503,71 @@ def test_declared_databases(server: PostgreSql, ledger: str) -> None:
     found = examined(server, probe, declare={"databases": (ledger, ledger.upper())})
     assert found[probe, ledger].outcome is Outcome.PASSED
     assert_found(found, probe, ledger.upper(), "gone")
+
+
+def test_a_database_that_was_half_dropped(server: PostgreSql, ledger: str) -> None:
+    """A login there would be refused, and every refusal stops the credential."""
+    probe = "postgresql.unlogged-tables"
+    server.run("CREATE DATABASE halved; UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'halved'")
+    found = examined(server, probe)
+    assert found[probe, "halved"].outcome is Outcome.NOT_CHECKED
+    assert ("postgresql.wraparound", "halved") not in examined(server, "postgresql.wraparound")
+    _, _, remedy = found[probe, "halved"].reason.partition("as a superuser: ")
+    server.run(remedy)
+    assert_gone(examined(server, probe), probe)
+
+
+# --- counters ---------------------------------------------------------------------------------
+
+
+def test_counters_that_outlive_a_restart() -> None:
+    """The time since the start is no measure of what was counted before it."""
+    probe = "postgresql.temporary-files"
+    levels = {"a_day": 1024**2, "least_days": 0.0}
+    options = {"fsync": "on", "full_page_writes": "on"}
+    with postgresql(options=options) as one:
+        one.run(f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE ledger")
+        one.run(
+            "SET work_mem = '64kB';"
+            "SELECT count(*) FROM (SELECT DISTINCT n FROM generate_series(1, 200000) n) d",
+            database="ledger",
+        )
+        until(one, "SELECT temp_bytes > 1e6 FROM pg_stat_database WHERE datname = 'ledger'", "t")
+        one.process.send_signal(signal.SIGINT)  # "fast": what was counted is kept
+        one.process.wait(10)
+        with started(one, 2) as again:
+            found = examined(again, probe, levels=levels)[probe, "ledger"]
+            if major_version() < 15:  # which tell since when they count
+                assert found.outcome is Outcome.FINDING
+                start = again.run("SELECT pg_postmaster_start_time() AT TIME ZONE 'UTC'")[0][0]
+                assert f"{found.evidence['since'].value:%F %T}" < start
+            else:
+                assert found.outcome is Outcome.NOT_CHECKED
+                assert "outlive" in found.reason
+
+
+def test_statements_are_counted_only_where_the_extension_is_loaded() -> None:
+    probe = "postgresql.top-statements"
+    with postgresql() as one:
+        one.run(
+            f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}'; GRANT pg_monitor TO {LOGIN};"
+            "CREATE EXTENSION pg_stat_statements"
+        )
+        found = examined(one, probe)[probe, ""]
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert "shared_preload_libraries" in found.reason
+
+
+@since(13)
+def test_an_extension_older_than_the_server(server: PostgreSql) -> None:
+    """After an upgrade the columns of version 1.6 stay until somebody updates it."""
+    statements, versions = "postgresql.top-statements", "postgresql.extensions"
+    server.run("DROP EXTENSION pg_stat_statements; CREATE EXTENSION pg_stat_statements VERSION '1.6'")
+    found = examined(server, statements, versions)
+    assert any(probe == statements and one.outcome is Outcome.PASSED for (probe, _), one in found.items())
+    assert_found(found, versions, "postgres.pg_stat_statements", "older")
+    follow(server, versions, "ALTER EXTENSION name UPDATE", {"name": "pg_stat_statements"})
+    assert_gone(examined(server, versions), versions)
 
 
 # --- rights -----------------------------------------------------------------------------------
@@ -506,23 +633,35 @@ _REPLICATION = ("host all all 127.0.0.1/32 scram-sha-256", "host replication all
 
 
 @contextmanager
-def standby_of(primary: PostgreSql) -> Iterator[PostgreSql]:
-    """A standby that follows the primary, as pg_basebackup makes one."""
+def standby_of(primary: PostgreSql, options: Mapping[str, str] | None = None) -> Iterator[PostgreSql]:
+    """A standby that follows the primary, made by hand: pg_basebackup wants a server of its own version."""
     account = as_account("postgres", "nobody")
     folder = Path(tempfile.mkdtemp(prefix="postgresql-standby-"))
     try:
         folder.chmod(0o755)
         hand_over(account, folder)
         data = folder / "data"
+        start, stop = "pg_backup_start('attic', true)", "pg_backup_stop(false)"
+        if major_version() < 15:
+            start, stop = "pg_start_backup('attic', true, false)", "pg_stop_backup(false, false)"
+        with primary.hold(f"SELECT {start}") as backup:
+            shutil.copytree(
+                primary.folder / "data", data, ignore=shutil.ignore_patterns("postmaster.*", "pg_replslot")
+            )
+            (label,) = backup.run(f"SELECT translate(labelfile, chr(10), '|') FROM {stop}")
+        (data / "pg_replslot").mkdir(mode=0o700)
+        (data / "backup_label").write_text(label.replace("|", "\n"), encoding="utf-8")
         where = f"host={primary.address} port={primary.port} user={primary.user} password={primary.password}"
-        copy = [program("pg_basebackup"), "-D", str(data), "-R", "--checkpoint=fast"]
-        subprocess.run(
-            [*copy, "-d", f"{where} application_name=attic"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            **account,
+        settings = {"primary_conninfo": f"{where} dbname=postgres application_name=attic"} | dict(
+            options or {}
         )
+        if major_version() < 12:
+            settings["standby_mode"] = "on"
+        else:
+            (data / "standby.signal").touch()
+        with (data / ("recovery.conf" if major_version() < 12 else "postgresql.conf")).open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        hand_over(account, data)
         port = free_port()
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(f"port = {port}\n")
@@ -555,3 +694,28 @@ def test_a_standby_that_stands_still() -> None:
             primary.stop()
             until(standby, "SELECT count(*) FROM pg_stat_wal_receiver", "0")
             assert_found(examined(standby, there, levels=late), there, message="alone")
+
+
+@since(17)
+def test_slots_that_a_standby_keeps_like_its_primarys() -> None:
+    """Nobody reads them there, and nobody should."""
+    probe = "postgresql.replication-slots"
+    with postgresql(access=_REPLICATION) as primary:
+        primary.run(
+            f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}';"
+            "SELECT pg_create_physical_replication_slot('follower')"
+        )
+        following = {"hot_standby_feedback": "on", "primary_slot_name": "follower"}
+        with standby_of(primary, following) as standby:
+            until(primary, "SELECT state FROM pg_stat_replication", "streaming")
+            primary.run("CREATE TABLE visit (id int)")
+            primary.run(
+                "SELECT pg_create_logical_replication_slot('reports', 'pgoutput', false, false, true)"
+            )
+            sent = primary.run("SELECT pg_current_wal_lsn()")[0][0]
+            until(standby, f"SELECT pg_last_wal_replay_lsn() >= '{sent}'", "t")
+            standby.run("SELECT pg_sync_replication_slots()")
+            kept = standby.run("SELECT slot_name, active, synced FROM pg_replication_slots")
+            assert kept == [["reports", "f", "t"]], standby.log
+            assert examined(standby, probe)[probe, "reports"].outcome is Outcome.PASSED
+            assert_found(examined(primary, probe), probe, "reports", "left")

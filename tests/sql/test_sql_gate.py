@@ -8,8 +8,12 @@ import pytest
 from sql_examples import instance, sql
 
 from checkup.api import ErrorClass, Quality, SqlVariant
+from checkup.sql.batching import Failure
 from checkup.sql.errors import Refusal
-from checkup.sql.gate import Chosen, choose, filtered, wants_of
+from checkup.sql.gate import Chosen, choose, database_refused, filtered, statement_refused, wants_of
+from checkup.sql.rights import ENTERING
+
+USER = "IF DATABASE_PRINCIPAL_ID(N'checkup_ro') IS NULL CREATE USER [checkup_ro] FOR LOGIN [checkup_ro]"
 
 
 def variant(text: str = "SELECT 1", **more: object) -> SqlVariant:
@@ -110,12 +114,91 @@ def test_entering_is_said_database_by_database():
     assert refused(sql(variant(rights=("CONNECT ANY DATABASE",))), instance()).quality is Quality.DENIED
 
 
-def test_rows_that_were_left_out_are_told_with_the_right():
-    found = filtered(instance(), variant(rights=("VIEW ANY DEFINITION",)), 3)
+def test_rows_that_were_left_out_are_told_with_the_rights_that_are_missing():
+    wanted = variant(rights=("VIEW SERVER STATE", "VIEW ANY DEFINITION", ENTERING))
+    found = filtered(instance(rights=["VIEW SERVER STATE"]), wanted, 3)
     assert found.quality is Quality.FILTERED
     assert found.reason == (
         "the server left 3 rows out without a word: GRANT VIEW ANY DEFINITION TO [checkup_ro]"
     )
+    assert filtered(instance(), variant(), 3).reason == found.reason
+    postgresql = filtered(instance("postgresql", rights=["pg_monitor"]), variant(rights=("pg_monitor",)), 1)
+    assert postgresql.reason == "the server left 1 row out without a word, though the login has pg_monitor"
+
+
+def test_rows_that_were_left_out_though_all_rights_are_held_are_no_matter_of_a_grant():
+    held = ("VIEW SERVER STATE", "VIEW ANY DEFINITION")
+    found = filtered(instance(rights=held), variant(rights=held), 3)
+    assert (found.quality, found.error) == (Quality.FILTERED, ErrorClass.DENIED)
+    assert "though the login has VIEW SERVER STATE and VIEW ANY DEFINITION;" in found.reason
+    assert "GRANT" not in found.reason and "DENY" in found.reason
+
+
+def denied(rights: tuple[str, ...], text: str, number: int = 229, **on: object) -> str:
+    """The reason, for a login that was said to hold all of them."""
+    there = instance(rights=rights, **on)  # pyright: ignore[reportArgumentType]
+    found = statement_refused(there, variant(rights=rights), Failure(number=number, text=text))
+    assert (found.quality, found.error) == (Quality.DENIED, ErrorClass.DENIED)
+    return found.reason
+
+
+JOBS = ("VIEW ANY DEFINITION", "SELECT ON msdb.dbo.sysjobs", "SELECT ON msdb.dbo.sysjobsteps")
+
+
+def test_a_refused_statement_names_the_right_that_the_server_speaks_of():
+    one = denied(JOBS, "SELECT im Objekt 'sysjobs', Datenbank 'msdb', Schema 'dbo' verweigert.")
+    assert "GRANT SELECT ON dbo.sysjobs TO" in one and one.count("GRANT ") == 1
+    state = ("VIEW SERVER STATE", "VIEW ANY DEFINITION")
+    word = "VIEW SERVER PERFORMANCE STATE permission was denied on object 'server', database 'master'."
+    newer = denied(state, word, 300, version=(16, 0))
+    assert newer.startswith("GRANT VIEW SERVER PERFORMANCE STATE TO [checkup_ro]; the login may not see this")
+    inside = "VIEW DATABASE PERFORMANCE STATE permission denied in database 'ledger'."
+    assert denied(("VIEW ANY DEFINITION", "VIEW DATABASE STATE"), inside, 262).count("GRANT ") == 1
+
+
+def test_a_refused_statement_names_the_rights_in_the_database_that_may_not_be_entered():
+    text = 'The server principal "checkup_ro" is not able to access the database "msdb".'
+    found = denied(JOBS, text, 916)
+    assert found.startswith("USE [msdb]; IF DATABASE_PRINCIPAL_ID(N'checkup_ro') IS NULL CREATE USER")
+    assert found.count("GRANT ") == 2 and "DEFINITION" not in found
+
+
+def test_a_refused_statement_names_all_rights_where_nobody_tells_which():
+    assert denied(JOBS, "The user does not have permission to perform this action.", 297).count("GRANT ") == 3
+    missing = statement_refused(
+        instance(rights=JOBS[:2]), variant(rights=(*JOBS, ENTERING)), Failure(number=297)
+    )
+    assert missing.reason.count("GRANT ") == 1 and "sysjobsteps" in missing.reason
+
+
+def test_what_is_no_matter_of_rights_names_none():
+    assert (
+        statement_refused(instance(), variant(rights=JOBS), Failure(number=1222)).quality is Quality.TIMEOUT
+    )
+    assert "GRANT" not in statement_refused(instance(), variant(rights=JOBS), Failure(number=1222)).reason
+    assert (
+        "GRANT" not in statement_refused(instance(), variant(rights=(ENTERING,)), Failure(number=229)).reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "rights", "grants"),
+    [
+        ((11, 0), (), f"USE [led]]ger]; {USER}; "),
+        ((15, 0), (), "GRANT CONNECT ANY DATABASE TO [checkup_ro]; "),
+        # It is let into all of them, and this one says no.
+        ((15, 0), (ENTERING,), f"USE [led]]ger]; {USER}; GRANT CONNECT TO [checkup_ro]; "),
+    ],
+)
+def test_a_database_that_cannot_be_entered_after_all(
+    version: tuple[int, ...], rights: tuple[str, ...], grants: str
+):
+    on = instance(version=version, rights=rights)
+    found = database_refused(on, "led]ger", Failure(number=916, text="No access."))
+    assert (found.quality, found.error) == (Quality.DENIED, ErrorClass.DENIED)
+    assert found.reason == f"{grants}the login may not see this (error 916: No access)"
+    closed = database_refused(on, "led]ger", Failure(number=942))
+    assert closed.quality is Quality.UNREACHABLE and "USE" not in closed.reason
 
 
 def test_a_greeting_asks_for_each_thing_once():

@@ -152,6 +152,7 @@ def test_who_a_postgresql_is():
         "hello-databases": [
             {"name": "ledger", "open": True, "enters": "1"},
             {"name": "closed", "open": "0", "enters": True},
+            {"name": 'half "gone"', "open": True, "enters": True, "broken": "1"},
         ],
         "hello-rights": [{"name": "right pg_monitor"}, {"name": "need pg_stat_archiver"}],
     }
@@ -159,7 +160,8 @@ def test_who_a_postgresql_is():
     assert (found.version, found.platform) == ((9, 6, 24), "windows")
     assert found.identity == "postgresql:7711259823163912755"
     assert (found.rights, found.objects) == ({"pg_monitor"}, {"pg_stat_archiver"})
-    assert [one.enters and not one.unavailable for one in found.databases] == [True, False]
+    assert [one.enters and not one.unavailable for one in found.databases] == [True, False, False]
+    assert 'DROP DATABASE "half ""gone"""' in found.databases[2].unavailable
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from checkup.sql.rights import (
     known,
     mariadb_account,
     mariadb_holds,
+    named_in,
     postgresql_expression,
     problems,
     script,
@@ -79,8 +80,11 @@ def test_mysql_has_kept_the_older_names():
 def test_a_script_for_any_version_has_no_word_that_older_ones_do_not_know():
     made = "\n".join(script("sqlserver", ["VIEW ANY ERROR LOG", "VIEW SERVER SECURITY STATE"]).give)
     grants = [line for line in made.split("\n") if line.startswith("GRANT")]
-    assert grants[:1] == ["GRANT VIEW SERVER STATE TO [checkup_ro];"] and "ANY ERROR LOG" not in made
+    assert grants[:1] == ["GRANT VIEW SERVER STATE TO [checkup_ro];"]
+    assert not any("ANY ERROR LOG" in grant for grant in grants)
+    assert "--" in next(line for line in made.split("\n") if "ANY ERROR LOG" in line)
     assert "GRANT EXECUTE ON sys.xp_readerrorlog TO [checkup_ro];" in grants
+    assert "and VIEW ANY ERROR LOG in the place of" not in "\n".join(script("sqlserver", []).give)
 
 
 def test_rights_that_the_check_up_never_asks_for_are_said_to_be_so():
@@ -97,6 +101,26 @@ def test_what_lets_a_login_into_a_database():
         "CREATE USER [checkup_ro] FOR LOGIN [checkup_ro]"
     )
     assert entering(instance("postgresql"), 'a"b') == 'GRANT CONNECT ON DATABASE "a""b" TO "checkup_ro"'
+
+
+def test_where_every_database_lets_a_login_in_but_one_that_one_is_opened_by_itself():
+    held = instance(rights=["CONNECT ANY DATABASE"])
+    assert entering(held, "ledger") == (
+        "USE [ledger]; IF DATABASE_PRINCIPAL_ID(N'checkup_ro') IS NULL "
+        "CREATE USER [checkup_ro] FOR LOGIN [checkup_ro]; GRANT CONNECT TO [checkup_ro]"
+    )
+
+
+def test_which_rights_a_refusal_is_about():
+    rights = ["pg_monitor", "EXECUTE ON pg_ls_waldir()", "SELECT ON pg_authid"]
+    assert named_in("permission denied for function pg_ls_waldir", rights) == rights[1:2]
+    assert named_in("permission denied for table pg_authid_members", rights) == []
+    assert named_in("you need (at least one of) the PROCESS privilege(s)", ["PROCESS", "SHOW VIEW"]) == [
+        "PROCESS"
+    ]
+    msdb = ["VIEW ANY DEFINITION", "SELECT ON msdb.dbo.sysjobs", "SELECT ON msdb.dbo.sysjobsteps"]
+    assert named_in('cannot access the database "msdb"', msdb) == msdb[1:]
+    assert named_in("object 'sysjobsteps', database 'msdb'", msdb) == msdb[2:]
 
 
 def test_several_rights_are_granted_in_an_order_that_the_server_takes():
@@ -144,6 +168,10 @@ def test_any_of_the_permissions_is_enough_to_ask():
     )
     assert sqlserver_expressions("SELECT ON msdb.dbo.backupset") == (
         "HAS_PERMS_BY_NAME(N'msdb.dbo.backupset', N'OBJECT', N'SELECT')",
+    )
+    assert sqlserver_expressions("EXECUTE ON master.sys.xp_readerrorlog") == (
+        "HAS_PERMS_BY_NAME(N'master.sys.xp_readerrorlog', N'OBJECT', N'EXECUTE')",
+        "HAS_PERMS_BY_NAME(N'master.dbo.xp_readerrorlog', N'OBJECT', N'EXECUTE')",
     )
     for right in ("nonsense", "SELECT ON clinic.dbo.x"):
         with pytest.raises(UnknownRight):

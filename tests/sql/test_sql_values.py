@@ -12,11 +12,10 @@ from sql_examples import Rows, sql
 
 from checkup.api import Keep, Sql
 from checkup.sql.values import ColumnsDiffer, raw_rows, utc_text
-from probes.sqlserver.error_log import (
+from probes.sqlserver.error_log import earlier_error_log_begin, error_log_begin
+from probes.sqlserver.logged_errors import (
     earlier_error_log,
-    earlier_error_log_begin,
     error_log,
-    error_log_begin,
 )
 
 COLUMNS = ("job", "last_run_at")

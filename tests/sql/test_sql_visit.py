@@ -12,8 +12,9 @@ from sql_examples import Job, Rows, Size, sql
 
 from checkup.api import ErrorClass, Quality, Sql
 from checkup.collect import sql_target
+from checkup.collect.sql_outcomes import SectionOutcome
 from checkup.collect.sql_sessions import LedgerRow
-from checkup.collect.sql_target import SectionOutcome, SqlVisit
+from checkup.collect.sql_target import SqlVisit
 from checkup.plan import EndpointPlan
 from checkup.sql.batching import DONE
 from checkup.sql.engine import Engine, Instance
@@ -392,6 +393,23 @@ def test_a_database_that_cannot_be_used_after_all():
     )
     seen = look(server, SIZES)
     assert seen.missing("sizes").keys() == {"ledger"}
+    assert seen.rows("sizes") == [{"database": "zoo", "used_bytes": 4096}]
+
+
+def test_a_database_that_does_not_let_the_login_in_after_all_is_named_with_the_grant():
+    """HAS_DBACCESS said 1, and USE fails."""
+
+    class Refuses(FakeServer):
+        def run(self, text: str, *, timeout_s: float, most_rows: int) -> list[Rows]:
+            if "USE [ledger]" in text:
+                raise SqlError("08004", 916, "The login cannot access the database.")
+            return super().run(text, timeout_s=timeout_s, most_rows=most_rows)
+
+    listed = sqlserver_answers([("ledger", "ONLINE", 1), ("zoo", "ONLINE", 1)])
+    seen = look(Refuses({**listed, "sizes": size, "more": size}), SIZES)
+    why = "the login may not see this (error 916: The login cannot access the database)"
+    told = {"reason": f"GRANT CONNECT ANY DATABASE TO [checkup_ro]; {why}", "error": "denied"}
+    assert seen.missing("sizes") == seen.missing("more") == {"ledger": told}
     assert seen.rows("sizes") == [{"database": "zoo", "used_bytes": 4096}]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkup.api import JSON, Section, Shell, Sql, SqlFacts, SqlVariant
+from checkup.api import JSON, Keep, Section, Shell, Sql, SqlFacts, SqlVariant
 from checkup.sql.batching import Ask, batch, marked
 from checkup.sql.engine import EngineName, Instance, Wants
 from checkup.sql.engines import ENGINES
@@ -134,6 +135,40 @@ def test_the_logs_of_errors_are_read_by_an_approved_form() -> None:
     assert "`reads` of this form" in said("sqlserver", text, *columns)
     assert "begins with SELECT" in said("sqlserver", text.replace("Severity: ", ""), *columns, reads=reads)
     assert "begins with SELECT" in said("sqlserver", f"{text} DELETE FROM dbo.patients", *columns)
+
+
+@dataclass(frozen=True)
+class Line:
+    LogDate: datetime
+    ProcessInfo: str | None
+    Text: str
+
+
+UNKEPT = "Text may hold anything: say with `keep` which of its texts are stored"
+
+
+@pytest.mark.parametrize("kind", ["xp", "sp"])
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        (None, [UNKEPT]),
+        (Keep("ProcessInfo", r"spid\d+"), [UNKEPT]),
+        (
+            Keep("Text", ".*Severity: .*"),
+            [
+                "keep lets free text through: 'Severity:  State:  Ada Lovelace, born 1815'",
+                "keep lets free text through: 'Ada Lovelace, born 1815 Severity:  State: '",
+            ],
+        ),
+        (Keep("Text", r"Error: \d+, Severity: \d+, State: \d+\.?"), []),
+    ],
+)
+def test_of_an_error_log_only_lines_of_a_form_are_kept(
+    kind: str, keep: Keep | None, expected: list[str]
+) -> None:
+    text = f"EXEC master.sys.{kind}_readerrorlog 0, 1, N'Severity: ', N'State: '"
+    variant = SqlVariant(text, (f"master.sys.{kind}_readerrorlog",))
+    assert problems("sqlserver", Sql((variant, variant), row=Line, keep=keep)) == expected
 
 
 # --- what acts ----------------------------------------------------------------------------------

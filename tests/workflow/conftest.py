@@ -31,8 +31,8 @@ from checkup.assessment import Assessment, from_json
 from checkup.batch.frames import Frame, FrameReader, encode_frame, encode_stream
 from checkup.batch.posix import token_of
 from checkup.cli import main
-from checkup.collect import endpoint
-from checkup.plan import make_plan
+from checkup.collect import machine_endpoint
+from checkup.planning import make_plan
 from checkup.report import pdf
 from checkup.site import load_text
 from checkup.store import open_store
@@ -406,8 +406,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines for servers on loopback."""
     for module in (ssh, jump, local):
         monkeypatch.setattr(module, "Deadlines", lambda: SOON)
-    monkeypatch.setattr(endpoint, "GRACE_S", 0.3)
-    monkeypatch.setattr(endpoint, "HELLO_S", 3)
+    monkeypatch.setattr(machine_endpoint, "GRACE_S", 0.3)
+    monkeypatch.setattr(machine_endpoint, "HELLO_S", 3)
 
 
 @pytest.fixture

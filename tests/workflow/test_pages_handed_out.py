@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from checkup.assessment import Assessment
-from checkup.collect import endpoint
+from checkup.collect import machine_endpoint
 from checkup.plan import PAGES_SECTION
 from checkup.snapshot import EndpointSnapshot
 from checkup.store import StoreError
@@ -89,7 +89,7 @@ def by_batch(clinic: Clinic, served: WindowsMachine) -> Iterator[WinrmServer]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winrm, "Deadlines", lambda: SOON)
-    monkeypatch.setattr(endpoint, "GRACE_S", 0.3)
+    monkeypatch.setattr(machine_endpoint, "GRACE_S", 0.3)
 
 
 def assert_judged(assessment: Assessment) -> None:

@@ -25,7 +25,7 @@ import pytest
 
 from checkup.api import Quality
 from checkup.batch.frames import Frame
-from checkup.collect import endpoint
+from checkup.collect import machine_endpoint
 from checkup.collect.events import Event
 from checkup.store import engine
 from checkup.store.records import RunState
@@ -184,7 +184,7 @@ def hangs(name: str, after: int) -> tuple[Handler, threading.Event]:
 def test_a_machine_that_hangs_in_mid_batch_keeps_what_it_had_said(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint._Examination, "_budget", lambda self, left: 0.5)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(machine_endpoint.MachineVisit, "_budget", lambda self, left: 0.5)  # pyright: ignore[reportPrivateUsage]
     handler, over = hangs("bad", after=6)
     with machine("bad", handler) as server:
         clinic.add_ssh("bad", server)
@@ -215,7 +215,7 @@ def test_a_section_that_sleeps_costs_only_itself(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...]
 ) -> None:
     monkeypatch.syspath_prepend(install_probe(clinic.folder, SLEEP))
-    monkeypatch.setattr(endpoint, "GRACE_S", 1)
+    monkeypatch.setattr(machine_endpoint, "GRACE_S", 1)
     options = poor_account(clinic.folder, *lacking)
     with sshd(clinic.folder / "sshd", options=options) as server:
         clinic.add_ssh("bad", server)

@@ -15,7 +15,7 @@ import pytest
 from checkup.assessment import Assessment, Outcome
 from checkup.batch.powershell import ARGUMENTS, BOOTSTRAP, PROGRAM
 from checkup.catalogue import load
-from checkup.collect import endpoint
+from checkup.collect import machine_endpoint
 from tests.servers.recordings import recorded
 from tests.servers.windows_machine import WindowsMachine
 from tests.servers.winrm import WinrmServer
@@ -88,7 +88,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         for variable, value in environment(folder).items():
             patch.setenv(variable, value)
         patch.chdir(folder)
-        patch.setattr(endpoint, "GRACE_S", 0.5)
+        patch.setattr(machine_endpoint, "GRACE_S", 0.5)
         for name in WINRM:
             servers[name] = WinrmServer(
                 machines[name],

@@ -58,7 +58,7 @@ _TOLD_BY: Final[Mapping[EngineName, Sequence[tuple[str, Family]]]] = {
     "mariadb": (("mysql", "mysql"), ("myodbc", "mysql"), ("", "mariadb")),
 }
 
-_GET_ONE: Final[Mapping[EngineName, str]] = {
+GET_ONE: Final[Mapping[EngineName, str]] = {
     "sqlserver": (
         "on Debian and Ubuntu `apt-get install tdsodbc`, elsewhere Microsoft's ODBC Driver 18 for SQL Server "
         '(also as `pip install "site-checkup[mssql]"`)'
@@ -71,7 +71,7 @@ _WHEEL = "mssql_python_odbc"
 _DISTRIBUTIONS = ("debian_ubuntu", "rhel", "suse", "alpine")
 
 # Only the SQL part is lost; the rest of the run goes on.
-_COST = "Its checks are left out; everything else goes on"
+_COST = "The SQL checks are left out; everything else goes on"
 
 
 def choose(engine: EngineName, wanted: str, registered: Sequence[str], *, freetds_first: bool) -> Driver:
@@ -82,33 +82,38 @@ def choose(engine: EngineName, wanted: str, registered: Sequence[str], *, freetd
     """
     if wanted:
         return _wanted(engine, wanted, registered)
-    found = [Driver(family, name) for family, name in _KNOWN[engine] if name in registered]
-    if engine == "sqlserver":
-        library = _in_wheel()
-        if library is not None and not any(one.family == "microsoft" for one in found):
-            found.insert(0, Driver("microsoft", str(library)))
-        if freetds_first:
-            found.sort(key=lambda one: one.family != "freetds")
+    found = fitting(engine, registered)
+    if freetds_first:
+        found.sort(key=lambda one: one.family != "freetds")
     if found:
         return found[0]
     have = ", ".join(registered) or "none"
     raise TransportError(
         ErrorClass.UNSUPPORTED,
-        f"this station has no ODBC driver for {TITLES[engine]}: {_GET_ONE[engine]}, or name one as driver: "
+        f"this station has no ODBC driver for {TITLES[engine]}: {GET_ONE[engine]}, or name one as driver: "
         f"(registered here: {have}). {_COST}",
     )
 
 
+def fitting(engine: EngineName, registered: Sequence[str]) -> list[Driver]:
+    """The drivers of this station that speak to an engine, the better first."""
+    found = [Driver(family, name) for family, name in _KNOWN[engine] if name in registered]
+    library = _in_wheel() if engine == "sqlserver" else None
+    if library is not None and not any(one.family == "microsoft" for one in found):
+        found.insert(0, Driver("microsoft", str(library)))
+    return found
+
+
 def _wanted(engine: EngineName, wanted: str, registered: Sequence[str]) -> Driver:
     is_path = "/" in wanted or "\\" in wanted
-    location = str(Path(wanted).expanduser()) if is_path else wanted
+    location = str(Path(wanted).expanduser().absolute()) if is_path else wanted
     if is_path and not Path(location).is_file():
         raise TransportError(ErrorClass.UNSUPPORTED, f"driver: {wanted} is no file on this station. {_COST}")
     if not is_path and wanted not in registered:
         have = ", ".join(registered) or "none"
         raise TransportError(
             ErrorClass.UNSUPPORTED,
-            f"driver: {wanted} is not registered on this station, which has {have}; {_GET_ONE[engine]}. "
+            f"driver: {wanted} is not registered on this station, which has {have}; {GET_ONE[engine]}. "
             f"{_COST}",
         )
     told = location.casefold()
@@ -137,6 +142,15 @@ def no_pyodbc(text: str) -> TransportError:
     else:
         what = "this station has no pyodbc: `pip install pyodbc`"
     return TransportError(ErrorClass.UNSUPPORTED, f"{what}, and a driver with it. {_COST}")
+
+
+# The driver manager's own, where it has no such driver or cannot load it.
+_UNLOADABLE_STATES: Final = ("IM002", "IM003", "IM004", "IM005")
+
+
+def is_unloadable(sqlstate: str, text: str) -> bool:
+    """Whether an error of a login is that there was no driver to log in."""
+    return sqlstate in _UNLOADABLE_STATES or "Can't open lib" in text
 
 
 def not_loaded(driver: Driver) -> TransportError:

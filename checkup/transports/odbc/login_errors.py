@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from checkup.api import ErrorClass
 from checkup.clean import clean_line
-from checkup.transports.odbc.drivers import Driver, not_loaded
+from checkup.transports.odbc.drivers import Driver, is_unloadable, not_loaded
 from checkup.transports.odbc.login import Login
 from checkup.transports.session import TransportError
 
@@ -98,7 +98,7 @@ _MARIADB: Final[Mapping[int, Reason]] = {
 # libpq's sentences, and the server's where it speaks English.
 _POSTGRESQL: Final[Sequence[tuple[str, Reason]]] = (
     (
-        r"no pg_hba\.conf entry .*no encryption",
+        r"no pg_hba\.conf entry .*(no encryption|SSL off)",  # before version 14
         (
             ErrorClass.TLS,
             "takes {shown} from this station with TLS only: write encryption: unvalidated or validated",
@@ -113,7 +113,19 @@ _POSTGRESQL: Final[Sequence[tuple[str, Reason]]] = (
         ),
     ),
     (r"is not permitted to log in", (ErrorClass.AUTH, "refused {shown}: the role may not log in")),
-    (r'database ".*" does not exist|permission denied for database|not currently accepting', _NO_DATABASE),
+    (
+        r'database ".*" does not exist|permission denied for database|not currently accepting'
+        r"|cannot connect to invalid database",
+        _NO_DATABASE,
+    ),
+    (
+        r"SASL authentication mechanisms are supported|authentication method \d+ not supported",
+        (
+            ErrorClass.UNSUPPORTED,
+            "asks for a way to log in that this station's ODBC driver does not know: for {shown} its "
+            "pg_hba.conf needs a line with scram-sha-256",
+        ),
+    ),
     (r"too many (clients|connections)|remaining connection slots", _FULL),
     (r"starting up|shutting down|recovery mode|not yet accepting", _NOT_UP),
     (r"timeout expired", _LATE),
@@ -124,7 +136,6 @@ _POSTGRESQL: Final[Sequence[tuple[str, Reason]]] = (
 
 _DRIVERS = re.compile(r"^(\[[^\]]*\])+\s*")  # their names before what is said
 _LATE_STATES = ("HYT00", "HYT01")
-_DRIVER_STATES = ("IM002", "IM003", "IM004", "IM005")
 _TLS_WORDS = re.compile(r"SSL Provider|TLS/SSL error|SSL routines|[Ee]ncryption not supported")
 _TICKET_WORDS = re.compile(
     r"No credentials were supplied|No Kerberos credentials|Cannot generate SSPI|SSPI Provider"
@@ -134,7 +145,7 @@ _TICKET_WORDS = re.compile(
 def refused_login(engine: str, error: Mapping[str, Any], attempt: Attempt) -> TransportError:
     """`error` is the worker's."""
     sqlstate, number, text = str(error["sqlstate"]), int(error["number"]), str(error["text"])
-    if sqlstate in _DRIVER_STATES or "Can't open lib" in text:
+    if is_unloadable(sqlstate, text):
         return not_loaded(attempt.driver)
     reason = _reason(engine, sqlstate, number, text, attempt)
     if reason is None:

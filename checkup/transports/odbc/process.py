@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,13 +28,16 @@ _GOODBYE_S = 2.0
 
 
 class WorkerProcess:
-    """Started at once; `ask` is for one thread, `post`, `kill` and `close` for any. What it is told of
-    secrets goes through a pipe, and stands in no command line or variable. `folder` is its own, and goes
-    with it."""
+    """`ask` is for one thread, `post`, `kill` and `close` for any. What it is told of secrets goes through a
+    pipe, and stands in no command line, variable or file.
+
+    `folder` is a name for files that its driver needs in order to log in: the child makes it and takes it
+    away, also where this process was ended by force; `close` takes it away where the child was.
+    """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="checkup-sql-", ignore_cleanup_errors=True)
-        self.folder = Path(self._folder.name)
+        self.folder = Path(tempfile.gettempdir()) / f"checkup-sql-{secrets.token_hex(8)}"
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the child is
         self._process: subprocess.Popen[str] | None = None
         self._closing = threading.Lock()
         self._writing = threading.Lock()
@@ -41,18 +46,17 @@ class WorkerProcess:
 
     def start(self, variables: Mapping[str, str]) -> None:
         flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
-        with (self.folder / "errors").open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(worker.__file__).absolute())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**without_unwanted(os.environ), **variables},
-                encoding="ascii",
-                cwd=self.folder,
-                start_new_session=True,  # an interrupt on the terminal is ours to handle
-                creationflags=flags,
-            )
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(worker.__file__).absolute())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**without_unwanted(os.environ), **variables},
+            encoding="ascii",
+            cwd=Path(sys.executable).anchor,  # where no driver finds settings or libraries of a stranger
+            start_new_session=True,  # an interrupt on the terminal is ours to handle
+            creationflags=flags,
+        )
 
     @property
     def pid(self) -> int:
@@ -110,7 +114,8 @@ class WorkerProcess:
                     process.wait()
                 with self._reading, contextlib.suppress(OSError, ValueError):
                     process.stdout.close()
-            self._folder.cleanup()
+            self._errors.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, request: Mapping[str, Any]) -> None:
         process = self._process
@@ -125,6 +130,13 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return "the process of the ODBC driver stopped answering"
         how = f"crashed ({signal.Signals(-status).name})" if status < 0 else f"ended with status {status}"
-        said = (self.folder / "errors").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = self._said()
         last = f": {clean_line(said[-1], 150)}" if said else ""
         return f"the process of the ODBC driver {how}{last}"
+
+    def _said(self) -> list[str]:
+        """The lines on the child's standard error, once it has ended."""
+        with contextlib.suppress(ValueError):  # closed meanwhile, by another thread
+            self._errors.seek(0)
+            return self._errors.read(OUTPUT_LIMIT).decode("utf-8", "replace").strip().splitlines()
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from checkup import __version__
@@ -13,13 +14,14 @@ from checkup.clean import clean
 from checkup.sql.engine import EngineName
 from checkup.transports.odbc import browser
 from checkup.transports.odbc.connect import Encryption, SqlPlace
-from checkup.transports.odbc.drivers import choose, no_pyodbc
+from checkup.transports.odbc.drivers import Driver, choose
 from checkup.transports.odbc.login import Login, prepared
 from checkup.transports.odbc.login_errors import Attempt, refused_login
 from checkup.transports.odbc.preflight import preflight
 from checkup.transports.odbc.process import WorkerProcess
-from checkup.transports.odbc.strings import FREETDS_FILE, Way, connection_string, freetds_file, variables
-from checkup.transports.odbc.tls import Shown, authorities
+from checkup.transports.odbc.station import registered
+from checkup.transports.odbc.strings import AUTHORITIES_FILE, Way, connecting, variables
+from checkup.transports.odbc.tls import Shown, authorities, stations_authorities
 from checkup.transports.odbc.tunnel import Tunnel
 from checkup.transports.session import (
     ConnectionFacts,
@@ -39,17 +41,22 @@ if TYPE_CHECKING:
 # What a driver may take longer than it was told, before its process is ended. (Microsoft's waits twice the
 # time of a statement for a server that does not take a cancellation.)
 GRACE_S = 5.0
-# Loading a driver manager and reading its files.
-START_S = 20.0
+# What asks next to nothing of the server.
+SHORT_S = 20.0
 
 MEASURED: Final = "SELECT 1"
 _TIMES = 5
 
-_REACHED: Final[Mapping[Encryption, str]] = {
+# What is on record of a connection that was made, by what was demanded of it.
+_MADE: Final[Mapping[Encryption, str]] = {
     "validated": "validated",
     "unvalidated": "encrypted",
     "clear": "clear",
 }
+
+# Their drivers stop a statement over the connection that it runs on. The others dial anew for that, and for
+# another database.
+_DIALS_ONCE: Final = frozenset({"sqlserver"})
 
 # "Restricted data type attribute violation": the driver's own word for a value that it cannot hand out.
 _NO_VALUE = "07006"
@@ -77,6 +84,11 @@ class SqlError(Exception):
     ) -> None:
         super().__init__(f"{sqlstate} {number}")
         self.sqlstate, self.number, self.text, self.done = sqlstate, number, text, done
+
+    @property
+    def code(self) -> str:
+        """For people: the number, or else the SQLSTATE."""
+        return f"error {self.number}" if self.number else f"SQLSTATE {self.sqlstate}"
 
 
 class SqlSession:
@@ -132,7 +144,7 @@ class SqlSession:
     def measure(self) -> None:
         """The round trip into `facts`: the median of some short statements."""
         request = {"do": "measure", "text": MEASURED, "times": _TIMES}
-        answer = self._process.ask(request, START_S, f"{self._where} did not answer to {MEASURED} in time")
+        answer = self._process.ask(request, SHORT_S, f"{self._where} did not answer to {MEASURED} in time")
         self._raise_error(answer, ())
         self.facts.round_trip_s = sorted(answer["seconds"])[_TIMES // 2]
 
@@ -161,7 +173,7 @@ class SqlSession:
 
 
 def open_sql(
-    connect: SqlPlace,
+    place: SqlPlace,
     engine: EngineName,
     credential: Credential | None,
     *,
@@ -182,46 +194,32 @@ def open_sql(
     """
     process = WorkerProcess()
     tunnel: Tunnel | None = None
-    facts.jump = connect.via
+    facts.jump = place.via
     deadlines = deadlines or Deadlines()
     try:
         login = prepared(engine, credential)
         assert credential is not None, "nothing was prepared without a credential"
-        if not connect.server:
+        if not place.server:
             raise TransportError(ErrorClass.UNREACHABLE, "the site file does not say where the instance is")
-        process.start(variables(login, connect.ca_file, process.folder))
-        driver = choose(
-            engine,
-            connect.driver,
-            _registered(process),
-            freetds_first=login.windows_account or connect.encryption == "clear",
-        )
-        _possible(connect, login, driver.family)
-        port = _port(connect)
-        where = facts.address = shown_address(connect.server, port)
-        seen = _greeted(connect, port, where, jump, facts, deadlines)
-        if connect.via:
+        process.start(variables(login, place.ca_file, process.folder))
+        driver = _driver(place, login, process)
+        port = _port(place)
+        where = facts.address = shown_address(place.server, port)
+        shown = _greeted(place, port, where, jump, facts, deadlines)
+        if place.via:
             assert jump is not None, "the greeting came through it"
-            tunnel = Tunnel(lambda: jump.channel(connect.via, connect.server, port))
-        way = Way(
-            engine=engine,
-            driver=driver,
-            login=login,
-            host=tunnel.host if tunnel else connect.server,
+            tunnel = Tunnel(lambda: jump.channel(place.via, place.server, port), process.pid)
+        way = replace(
+            _way(place, port, login, driver, shown, process.folder),
+            host=tunnel.host if tunnel else place.server,
             port=tunnel.port if tunnel else port,
-            name=connect.server,
-            database=database or connect.database,
-            encryption=connect.encryption,
-            authorities=authorities(connect, process.folder) if connect.encryption == "validated" else "",
-            own_authorities=bool(connect.ca_file),
-            certificate=seen.certificate,
-            certificate_name=seen.name,
-            spn=f"MSSQLSvc/{connect.spn_host or connect.server}:{port}",
-            application=f"checkup/{__version__}",
+            database=database or place.database,
             login_s=max(1, round(deadlines.auth_s)),
         )
         _log_in(process, way, gate, credential, where, tunnel)
-        facts.encryption = _REACHED[connect.encryption]
+        if tunnel is not None and engine in _DIALS_ONCE:
+            tunnel.stop_listening()
+        facts.encryption = _MADE[place.encryption]
         session = SqlSession(engine, process, tunnel, way, facts, where)
         _enter(session, engine, way.database, told)
         if not database:
@@ -236,54 +234,69 @@ def open_sql(
     return session
 
 
-def _registered(process: WorkerProcess) -> list[str]:
-    answer = process.ask(
-        {"do": "drivers"}, START_S, "the ODBC driver manager of this station does not answer"
+def _driver(place: SqlPlace, login: Login, process: WorkerProcess) -> Driver:
+    driver = choose(
+        place.engine,
+        place.driver,
+        registered(process),
+        freetds_first=login.windows_account or place.encryption == "clear",
     )
-    error = answer.get("error")
-    if error is None:
-        return answer["drivers"]
-    if error["kind"] == "missing":
-        raise no_pyodbc(error["text"])
-    raise TransportError(
-        ErrorClass.UNSUPPORTED, f"the ODBC driver manager of this station fails: {error['text']}"
-    )
-
-
-def _possible(connect: SqlPlace, login: Login, family: str) -> None:
-    if login.windows_account and connect.engine == "sqlserver" and family == "microsoft":
+    if login.windows_account and driver.family == "microsoft":
         raise TransportError(
             ErrorClass.UNSUPPORTED,
             f"{login.shown} is a Windows account, whose password Microsoft's driver does not take: use "
             "FreeTDS (driver: FreeTDS), or ticket: true, or ask for a SQL login",
         )
+    return driver
 
 
-def _port(connect: SqlPlace) -> int:
-    if connect.port is not None:
-        return connect.port
-    return browser.port_of(connect.server, connect.instance) if connect.instance else connect.default_port
+def _way(place: SqlPlace, port: int, login: Login, driver: Driver, shown: Shown, folder: Path) -> Way:
+    """The connection as the site file means it, without a tunnel. `folder` is the session's own."""
+    known = authorities(place)
+    to_write = place.encryption == "validated" and not known
+    return Way(
+        engine=place.engine,
+        driver=driver,
+        login=login,
+        host=place.server,
+        port=port,
+        name=place.server,
+        encryption=place.encryption,
+        authorities=known or str(folder / AUTHORITIES_FILE),
+        authorities_text=stations_authorities() if to_write else "",
+        own_authorities=bool(place.ca_file),
+        certificate=shown.certificate,
+        certificate_name=shown.name,
+        spn=f"MSSQLSvc/{place.spn_host or place.server}:{port}",
+        application=f"checkup/{__version__}",
+    )
+
+
+def _port(place: SqlPlace) -> int:
+    if place.port is not None:
+        return place.port
+    return browser.port_of(place.server, place.instance) if place.instance else place.default_port
 
 
 def _greeted(
-    connect: SqlPlace,
+    place: SqlPlace,
     port: int,
     where: str,
     jump: JumpPool | None,
     facts: ConnectionFacts,
     deadlines: Deadlines,
 ) -> Shown:
-    if not connect.via:
-        dialled = dial(connect.server, port, deadlines.connect_s)
+    if not place.via:
+        dialled = dial(place.server, port, deadlines.connect_s)
         stream, facts.address, facts.round_trip_s = dialled.socket, dialled.address, dialled.round_trip_s
     elif jump is None:
         raise TransportError(
-            ErrorClass.UNREACHABLE, f"via: {connect.via} is named for this instance, but not described"
+            ErrorClass.UNREACHABLE, f"via: {place.via} is named for this instance, but not described"
         )
     else:
-        stream = jump.channel(connect.via, connect.server, port)
+        stream = jump.channel(place.via, place.server, port)
     facts.reached = True
-    return preflight(connect, stream, where, deadlines.banner_s, facts)
+    return preflight(place, stream, where, deadlines.banner_s, facts)
 
 
 def _log_in(
@@ -295,11 +308,9 @@ def _log_in(
     tunnel: Tunnel | None,
 ) -> None:
     try:
-        text = connection_string(way)
+        request = connecting(way, process.folder)
     except ValueError as error:
         raise TransportError(ErrorClass.UNSUPPORTED, str(error)) from None
-    (process.folder / FREETDS_FILE).write_text(freetds_file(way), encoding="utf-8")
-    request = {"do": "connect", "text": text, "timeout_s": way.login_s, "engine": way.engine}
     late = f"{where} did not answer the login within {way.login_s} s, and the ODBC driver had to be ended"
     began = time.monotonic()
     with gate(credential):
@@ -330,9 +341,8 @@ def _measure(session: SqlSession, told: Told) -> None:
         with told(f"{MEASURED};\n" * _TIMES):
             session.measure()
     except SqlError as error:
-        code = f"error {error.number}" if error.number else f"SQLSTATE {error.sqlstate}"
         raise TransportError(
-            ErrorClass.PROTOCOL, f"{session.facts.address} does not answer {MEASURED} ({code})"
+            ErrorClass.PROTOCOL, f"{session.facts.address} does not answer {MEASURED} ({error.code})"
         ) from None
 
 
@@ -343,11 +353,10 @@ def _enter(session: SqlSession, engine: EngineName, database: str, told: Told) -
     use = f"USE [{database.replace(']', ']]')}]"
     try:
         with told(use):
-            session.run(use, timeout_s=START_S, most_rows=1)
+            session.run(use, timeout_s=SHORT_S, most_rows=1)
     except SqlError as error:
-        code = f"error {error.number}" if error.number else f"SQLSTATE {error.sqlstate}"
         raise TransportError(
             ErrorClass.DENIED,
-            f"{session.facts.address} lets the login in, but not into the database {database} ({code}): is "
-            "it there, online, and the login a user in it?",
+            f"{session.facts.address} lets the login in, but not into the database {database} "
+            f"({error.code}): is it there, online, and the login a user in it?",
         ) from None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from checkup.sql.engine import EngineName
 from checkup.transports.odbc.connect import Encryption
@@ -24,7 +24,8 @@ _LOGIN_DATABASE: Final[Mapping[EngineName, str]] = {
 
 # FreeTDS finds its settings under this name, in a file of the session's own.
 _SERVER_NAME = "checkup"
-FREETDS_FILE = "freetds.conf"
+_FREETDS_FILE = "freetds.conf"
+AUTHORITIES_FILE = "authorities.pem"
 
 # These variables speak into every connection of a driver, or have it write down what it sends.
 _UNWANTED: Final = (
@@ -40,7 +41,8 @@ _UNWANTED: Final = (
 class Way:
     """One connection. `host` and `port` are dialled, `name` is the server's own (another one behind a
     tunnel). `certificate` is what it showed before, in DER, and `certificate_name` a name that this holds.
-    `authorities` is a file of certificates.
+    `authorities` is a file of certificates, `authorities_text` what to write into it for the login where it
+    is not there already.
     """
 
     engine: EngineName
@@ -52,6 +54,7 @@ class Way:
     database: str = ""
     encryption: Encryption
     authorities: str = ""
+    authorities_text: str = ""
     own_authorities: bool = False  # the site file names them, they are not this station's
     certificate: bytes = b""
     certificate_name: str = ""
@@ -141,6 +144,7 @@ def _microsoft(way: Way) -> dict[str, str]:
         "DATABASE": way.login_database,
         "APP": way.application,
         "ApplicationIntent": "ReadOnly",
+        "ConnectRetryCount": "0",  # no login but those that went through the gate
         "Encrypt": "no" if way.encryption == "clear" else "yes",
         "TrustServerCertificate": "no" if way.encryption == "validated" else "yes",
     }
@@ -246,9 +250,27 @@ _KEYWORDS: Final = {
 # --- what a driver takes from its process -----------------------------------------------------
 
 
+def connecting(way: Way, folder: Path) -> Mapping[str, Any]:
+    """What the drivers' process is asked, to log in. Raises ValueError like `connection_string`."""
+    return {
+        "do": "connect",
+        "text": connection_string(way),
+        "timeout_s": way.login_s,
+        "engine": way.engine,
+        "folder": str(folder),
+        "files": _files(way),
+    }
+
+
+def _files(way: Way) -> Mapping[str, str]:
+    """What the driver reads from files when it logs in: their names and texts. None holds a secret."""
+    needed = {_FREETDS_FILE: freetds_file(way)} if way.driver.family == "freetds" else {}
+    return {**needed, AUTHORITIES_FILE: way.authorities_text} if way.authorities_text else needed
+
+
 def variables(login: Login, ca_file: str, folder: Path) -> Mapping[str, str]:
-    """Environment variables for the drivers' process; `folder` is to hold `freetds_file` as FREETDS_FILE."""
-    wanted = {"FREETDSCONF": str(folder / FREETDS_FILE)}
+    """Environment variables for the drivers' process; `folder` is to hold the files of its logins."""
+    wanted = {"FREETDSCONF": str(folder / _FREETDS_FILE)}
     if ca_file:
         wanted["SSL_CERT_FILE"] = str(Path(ca_file).expanduser().absolute())  # for Microsoft's
     if login.keytab is not None:

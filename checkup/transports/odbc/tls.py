@@ -98,20 +98,19 @@ def _context(place: SqlPlace) -> ssl.SSLContext:
     return context
 
 
-def authorities(place: SqlPlace, folder: Path) -> str:
-    """A file of the certificates that are believed, for drivers that know none by themselves; made in
-    `folder` where this station keeps them elsewhere."""
+def authorities(place: SqlPlace) -> str:
+    """The file of the certificates that are believed, for drivers that know none by themselves; "" where
+    this station keeps them in no file."""
     if place.ca_file:
         return str(Path(place.ca_file).expanduser().absolute())
-    known = ssl.get_default_verify_paths().cafile
-    if known:
-        return known
+    return ssl.get_default_verify_paths().cafile or ""
+
+
+def stations_authorities() -> str:
+    """The text of such a file, from wherever this station keeps them."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs()
-    file = folder / "authorities.pem"
-    pems = (ssl.DER_cert_to_PEM_cert(one) for one in context.get_ca_certs(binary_form=True))
-    file.write_text("".join(pems), encoding="ascii")
-    return str(file)
+    return "".join(ssl.DER_cert_to_PEM_cert(one) for one in context.get_ca_certs(binary_form=True))
 
 
 def _name(certificate: bytes, server: str) -> str:

@@ -6,7 +6,8 @@ Run as a program: requests come on standard input, one JSON object a line, answe
 standard output. It imports nothing of checkup, to start quickly. Where its parent ends, it ends.
 
     {"do": "drivers"}                                       -> {"drivers": [name, ...]}
-    {"do": "connect", "text", "timeout_s", "engine"}        -> {}
+    {"do": "connect", "text", "timeout_s", "engine",
+     "folder", "files": {name: text}}                       -> {}
     {"do": "run", "text", "timeout_s", "most_rows"}         -> {"sets": [{"columns", "rows", "truncated"}]}
     {"do": "measure", "text", "times"}                      -> {"seconds": [number, ...]}
     {"do": "cancel"}                                        -> nothing; what is running ends with an error
@@ -14,6 +15,8 @@ standard output. It imports nothing of checkup, to start quickly. Where its pare
 An answer may hold "error": {"kind", "sqlstate", "number", "text"} beside what came before it. Kinds:
 "missing" (no pyodbc), "odbc" (a driver or a server said it), "value" (a value that is none of ours), "lost"
 (the connection is gone).
+
+What a driver takes from files alone lies in "folder" as long as it logs in, and no longer.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import date, datetime, timedelta, timezone
 from datetime import time as day_time
 from decimal import Decimal
+from pathlib import Path
 from typing import IO, Any
 
 # Of one answer; a section of ours holds some hundred rows of names and numbers.
@@ -69,6 +73,7 @@ class Worker:
         self._engine = ""
         self._cancelled = False
         self._cancelling = threading.Lock()
+        self._folder: Path | None = None
 
     def handle(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -106,7 +111,8 @@ class Worker:
     def _connect(self, pyodbc: Any, request: dict[str, Any]) -> None:
         self.close()
         self._engine = request["engine"]
-        self._connection = pyodbc.connect(request["text"], autocommit=True, timeout=request["timeout_s"])
+        with self._written(request["folder"], request["files"]):
+            self._connection = pyodbc.connect(request["text"], autocommit=True, timeout=request["timeout_s"])
         self._connection.add_output_converter(_SQL_VARIANT, _no_variant)
         self._connection.add_output_converter(_DATETIMEOFFSET, _moment_with_offset)
         self._connection.add_output_converter(_TIME2, _time2)
@@ -115,6 +121,30 @@ class Worker:
             self._connection.add_output_converter(_TIME, _text)
             self._connection.add_output_converter(_DATE, _maybe_zero)
             self._connection.add_output_converter(_TIMESTAMP, _maybe_zero)
+
+    @contextlib.contextmanager
+    def _written(self, folder: str, files: dict[str, str]) -> Generator[None]:
+        """The files for one login; no folder is made for none."""
+        if not files:
+            yield
+            return
+        self._folder = Path(folder)
+        self._folder.mkdir(0o700)
+        try:
+            for name, text in files.items():
+                (self._folder / name).write_text(text, encoding="utf-8")
+            yield
+        finally:
+            self.remove_files()
+
+    def remove_files(self) -> None:
+        """Also called from another thread, where a login hangs."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(OSError):
+            for file in self._folder.iterdir():
+                file.unlink()
+            self._folder.rmdir()
 
     def _timed(self, text: str) -> float:
         started = time.perf_counter()
@@ -280,9 +310,20 @@ def serve(requests: IO[str], answer: Callable[[dict[str, Any]], None]) -> None:
     threading.Thread(target=worker.cancel, daemon=True).start()
     waiting.put(None)
     working.join(CLOSING_S)
+    worker.remove_files()
+
+
+def _no_core_file() -> None:
+    """A crash must not write the password to the disk."""
+    try:
+        import resource
+    except ImportError:  # Windows writes none of itself
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> None:
+    _no_core_file()
     # Some drivers print; nothing of theirs may stand among the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
