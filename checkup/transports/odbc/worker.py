@@ -315,11 +315,10 @@ def serve(requests: IO[str], answer: Callable[[dict[str, Any]], None]) -> None:
 
 def _no_core_file() -> None:
     """A crash must not write the password to the disk."""
-    try:
+    if sys.platform != "win32":  # which writes none of itself
         import resource
-    except ImportError:  # Windows writes none of itself
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> None:
