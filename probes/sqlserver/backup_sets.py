@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from checkup.api import Section, Sql, SqlFacts, SqlVariant
+from checkup.api import Context, Section, Sql, SqlFacts, SqlVariant
 from probes.sql.rows import reader
 from probes.sqlserver.databases import Database, Databases
 from probes.sqlserver.places import device_kind
@@ -288,6 +288,16 @@ ELSEWHERE = (
     "it belongs to an availability group, and msdb here does not tell what another replica backed up: "
     "check the other replicas as well"
 )
+
+
+def unrecorded(ctx: Context) -> str:
+    """Why nothing may be said of back-ups that msdb does not know: the site file names what makes them; "".
+
+    An image of the whole machine that the server was not told of leaves no row in backupset.
+    """
+    told = ctx.target.declare.get("backup")
+    return f"back-ups are made outside of the server, which knows nothing of them: {told}" if told else ""
+
 
 recovery_status = Section(
     name="sqlserver-recovery-status",

@@ -36,6 +36,7 @@ from probes.sqlserver.backup_sets import (
     RecoveryStatuses,
     in_use,
     is_new,
+    unrecorded,
 )
 from probes.sqlserver.databases import Databases
 
@@ -103,6 +104,8 @@ def check_full(facts: Kept, levels: FullLevels, ctx: Context) -> Iterator[Result
             yield NotApplicable(item=name, reason=_YOUNG)
         elif late and facts.status.elsewhere(name):
             yield NotChecked(item=name, reason=ELSEWHERE)
+        elif late and (why := unrecorded(ctx)):
+            yield NotChecked(item=name, reason=why)
         elif last is None and facts.backups.of(name, *FILES_OR_PARTS):
             yield NotChecked(
                 item=name,
@@ -131,11 +134,11 @@ full_backup = Probe(
         "that was entered since."
     ),
     remedy=(
-        "Now: BACKUP DATABASE [name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM, a file on another "
-        "machine where the service's account may write; then schedule it every night, each time to a new "
-        "file (on Express by the Windows task scheduler and sqlcmd), copy it out of the house, and have "
-        "someone told when it fails. If another product makes the back-ups, show us that it saves this "
-        "database."
+        "Now: BACKUP DATABASE [name] TO DISK = N'\\\\nas\\backup\\name.bak' WITH CHECKSUM, where the "
+        "service's account may write; then every night, each time to a new file (on Express by the Windows "
+        "task scheduler and sqlcmd), copied out of the house, and someone told when it fails. If a product "
+        "does it without the server's knowledge, show us, and write how under `declare: backup:` in the site "
+        "file."
     ),
     verify="msdb.dbo.backupset has a row of type D for the database from last night, and its file is there.",
     rights=RIGHTS,
@@ -154,8 +157,11 @@ class SystemLevels:
 def check_system(facts: Kept, levels: SystemLevels, ctx: Context) -> Iterator[Result]:
     now = facts.backups.server.asked_at
     for name in ("master", "msdb"):
-        last = facts.backups.last(name, FULL)
-        yield from _judged(name, last, now, timedelta(days=levels.full_days), "never", "old")
+        last, most = facts.backups.last(name, FULL), timedelta(days=levels.full_days)
+        if (last is None or now - last > most) and (why := unrecorded(ctx)):
+            yield NotChecked(item=name, reason=why)
+        else:
+            yield from _judged(name, last, now, most, "never", "old")
 
 
 system_backup = Probe(

@@ -38,6 +38,7 @@ from probes.sqlserver.backup_sets import (
     in_use,
     is_new,
     is_nothing,
+    unrecorded,
 )
 from probes.sqlserver.backup_targets import data_volumes, where
 from probes.sqlserver.databases import Database, Databases
@@ -111,6 +112,8 @@ def check(facts: Story, levels: StoryLevels, ctx: Context) -> Iterator[Result]:
                 yield NotApplicable(item=name, reason="it was made less than a day ago")
             elif facts.status.elsewhere(name):
                 yield NotChecked(item=name, reason=ELSEWHERE)
+            elif why := unrecorded(ctx):
+                yield NotChecked(item=name, reason=why)
             else:
                 yield Finding(
                     impact=Impact.MAJOR,
@@ -129,6 +132,8 @@ def check(facts: Story, levels: StoryLevels, ctx: Context) -> Iterator[Result]:
             yield NotChecked(item=name, reason=ELSEWHERE)
         elif one.is_read_only:
             yield NotApplicable(item=name, reason="it is read-only: its last back-up holds all of it")
+        elif why := unrecorded(ctx):
+            yield NotChecked(item=name, reason=why)
         else:
             yield Finding(
                 impact=Impact.MAJOR,
