@@ -6,24 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checkup.api import (
-    Bytes,
-    Context,
-    Finding,
-    Impact,
-    Instant,
-    Metric,
-    NotApplicable,
-    NotEnoughHistory,
-    Number,
-    Passed,
-    Probe,
-    Result,
-    Value,
-    When,
-    Worse,
-)
+from checkup.api import Context, NotApplicable, Probe, Result
 from probes.mariadb.tables import TABLES_RIGHT, Tables
+from probes.sql.growth import DOUBLES, judge_growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +25,9 @@ def check(facts: Tables, levels: GrowthLevels, ctx: Context) -> Iterator[Result]
     if not sizes:
         yield NotApplicable(reason="the databases have no table")
     for name, size_bytes in sorted(sizes.items()):
-        yield from _judged(name, size_bytes, levels, ctx)
-
-
-def _judged(name: str, size_bytes: int, levels: GrowthLevels, ctx: Context) -> Iterator[Result]:
-    size = Bytes(size_bytes)
-    yield Metric(name="size_bytes", value=size, item=name)
-    forecast = ctx.forecast("size_bytes", size_bytes, 2.0 * size_bytes, name)
-    if isinstance(forecast, NotEnoughHistory):
-        yield NotApplicable(
-            item=name, reason=f"not enough history: {forecast.points} of {forecast.needed} measurements"
+        yield from judge_growth(
+            name, size_bytes, ctx, soon_days=levels.soon_days, later_days=levels.later_days
         )
-        return
-    evidence: dict[str, Value] = {"size": size, "growth_a_month": Bytes(round(forecast.per_day * 30))}
-    days = (forecast.reached - ctx.now).total_seconds() / 86_400 if forecast.reached else None
-    if forecast.reached is None or days is None or days > levels.later_days:
-        yield Passed(item=name, evidence=evidence)
-        return
-    soon = days <= levels.soon_days
-    yield Finding(
-        impact=Impact.LIMITED if soon else Impact.NOTE,
-        when=When.BEFORE_NEXT_VISIT if soon else When.LATER,
-        message="doubles",
-        item=name,
-        evidence=evidence | {"on": Instant(forecast.reached)},
-        value=Number(round(days), "days"),
-        worse=Worse.LOWER,
-    )
 
 
 probe = Probe(
@@ -75,7 +36,7 @@ probe = Probe(
     check=check,
     levels=GrowthLevels(),
     kind="mariadb",
-    messages={"doubles": "{item} has {size} and grows by {growth_a_month} a month: it doubles about {on}."},
+    messages=DOUBLES,
     why="A disk that the database fills stops the whole server, and back-ups take longer and longer.",
     remedy=(
         "Compare with the free space of the disk that holds the data directory (SHOW GLOBAL VARIABLES LIKE "

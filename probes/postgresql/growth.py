@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checkup.api import (
-    Bytes,
-    Context,
-    Finding,
-    Impact,
-    Instant,
-    Metric,
-    NotApplicable,
-    NotEnoughHistory,
-    Number,
-    Passed,
-    Probe,
-    Result,
-    Value,
-    When,
-    Worse,
-)
+from checkup.api import Context, NotApplicable, Probe, Result
 from probes.postgresql.counting import hidden, identifier
 from probes.postgresql.databases import Databases
+from probes.sql.growth import DOUBLES, judge_growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +26,13 @@ def check_growth(facts: Databases, levels: GrowthLevels, ctx: Context) -> Iterat
             grant = f"GRANT CONNECT ON DATABASE {identifier(one.database_name)} TO {identifier(one.login)}"
             yield hidden(grant, one.database_name)
             continue
-        size = Bytes(one.size_bytes)
-        yield Metric(name="size_bytes", value=size, item=one.database_name)
-        forecast = ctx.forecast("size_bytes", one.size_bytes, 2.0 * one.size_bytes, one.database_name)
-        if isinstance(forecast, NotEnoughHistory):
-            yield NotApplicable(
-                item=one.database_name,
-                reason=f"not enough history: {forecast.points} of {forecast.needed} measurements",
-            )
-            continue
-        evidence: dict[str, Value] = {
-            "size": size,
-            "growth_a_month": Bytes(round(forecast.per_day * 30)),
-        }
-        days = (forecast.reached - ctx.now).total_seconds() / 86_400 if forecast.reached else None
-        small = one.size_bytes < levels.least_bytes
-        if small or forecast.reached is None or days is None or days > levels.later_days:
-            yield Passed(item=one.database_name, evidence=evidence)
-            continue
-        soon = days <= levels.soon_days
-        yield Finding(
-            impact=Impact.LIMITED if soon else Impact.NOTE,
-            when=When.BEFORE_NEXT_VISIT if soon else When.LATER,
-            message="doubles",
-            item=one.database_name,
-            evidence=evidence | {"on": Instant(forecast.reached)},
-            value=Number(round(days), "days"),
-            worse=Worse.LOWER,
+        yield from judge_growth(
+            one.database_name,
+            one.size_bytes,
+            ctx,
+            soon_days=levels.soon_days,
+            later_days=levels.later_days,
+            least_bytes=levels.least_bytes,
         )
 
 
@@ -77,7 +42,7 @@ growth = Probe(
     check=check_growth,
     levels=GrowthLevels(),
     kind="postgresql",
-    messages={"doubles": "{item} has {size} and grows by {growth_a_month} a month: it doubles about {on}."},
+    messages=DOUBLES,
     why="A disk that the database fills stops the whole instance, and back-ups take longer and longer.",
     remedy=(
         "Compare with the free space of the disk that holds the data directory and of the back-ups. Extend "
